@@ -1,0 +1,89 @@
+/** What a session asks and what a client tells. Plain data on both sides. */
+import type { Params } from './space.js'
+import type { Tensors } from './tensor.js'
+
+/**
+ * Where something is asked.
+ * - `view`: tensors that already lie in the method's state, by the name its `view` hook resolves. Costs nothing to store.
+ * - `tensors`: literal tensors. - `params`: a point of a search space. - `text`: components by name. - `item`: an id.
+ */
+export type Point =
+  | { kind: 'view'; name: string }
+  | { kind: 'tensors'; tensors: Tensors }
+  | { kind: 'params'; params: Params }
+  | { kind: 'text'; text: { readonly [component: string]: string } }
+  | { kind: 'item'; item: string }
+
+export type Message = { role: 'system' | 'user' | 'assistant'; content: string }
+
+/** What a query wants to know about its points. */
+export type Want =
+  /** One number per point and objective. */
+  | { kind: 'value' }
+  /** The gradient of the objective at each point, tensor by tensor. Of players: each tensor from its own player's loss. */
+  | { kind: 'gradient' }
+  /** The points in order, best first: all of them, or the best `top`; the rest is tied last. */
+  | { kind: 'ranking'; top: number }
+  /** `count` replies of a language model. `purpose` says what for: propose, critique, edit, paraphrase. */
+  | {
+      kind: 'completion'
+      purpose: string
+      messages: readonly Message[]
+      count: number
+      temperature: number
+      maxTokens?: number
+    }
+  /** How well each text point does on the examples of these indices (all when absent): a mean, and per example. */
+  | { kind: 'score'; examples?: readonly number[] }
+
+export type WantKind = Want['kind']
+
+export type Query = {
+  /** Unique within the session; the method numbers its queries from its own state. */
+  id: string
+  points: readonly Point[]
+  wants: readonly Want[]
+  /** Queries with the same key must be answered with the same minibatch or random seed. */
+  sampleKey?: string
+  /** The step of the driver that asks: "step", "ascent", "descent", "extrapolation". */
+  purpose?: string
+  /** Queries over a search space carry the number of their trial. */
+  trial?: number
+}
+
+export const STATUSES = ['ok', 'failed', 'infeasible', 'pruned', 'cancelled'] as const
+/** ok; failed: may be tried again; infeasible: never again; pruned: stopped early; cancelled: the client gave up. */
+export type ObservationStatus = (typeof STATUSES)[number]
+
+/** Score of one text point: the mean, and where told the score and the output of each example asked. */
+export type Score = { score: number; examples?: readonly number[]; outputs?: readonly string[] }
+export type Usage = { calls?: number; promptTokens?: number; completionTokens?: number; money?: number }
+
+export type Observation = {
+  queryId: string
+  status: ObservationStatus
+  /** values[point][objective]. NaN is refused for gradients, and turns the status of a value into `failed`. */
+  values?: readonly (readonly number[])[]
+  /** Standard deviation of the noise of each value, same layout. */
+  noise?: readonly (readonly number[])[]
+  /** constraints[point][constraint]; <= 0 is feasible. */
+  constraints?: readonly (readonly number[])[]
+  /** gradients[point], in the order of the query's points. */
+  gradients?: readonly Tensors[]
+  /** Groups of tied point indices, best group first. Points left out are tied last. */
+  ranking?: readonly (readonly number[])[]
+  completions?: readonly string[]
+  scores?: readonly Score[]
+  usage?: Usage
+  message?: string
+}
+
+/** What happens to a method. The session delivers each query's observation at most once. */
+export type Event =
+  | { type: 'observation'; query: Query; observation: Observation }
+  /** The client can take `count` more queries. */
+  | { type: 'capacity'; count: number }
+  /** A running trial's intermediate value, in objective order of the first objective. */
+  | { type: 'report'; query: Query; step: number; value: number }
+  /** Fields that the schema marks as mutable have new values; `run.config` holds them already. */
+  | { type: 'reconfigure'; changed: readonly string[] }

@@ -1,0 +1,179 @@
+/** What is optimized: named tensors, a search space of typed parameters, text components, or a set of items. */
+import type { Issue } from './errors.js'
+import { DTYPES, type FloatArray, type TensorSpec } from './tensor.js'
+
+export type ParamValue = number | string | boolean
+/** Active parameters of a point in a search space, by name. Inactive conditional parameters are absent. */
+export type Params = { readonly [name: string]: ParamValue }
+
+/** A parameter exists only when its parent has one of these values. */
+export type Condition = { parent: string; values: readonly ParamValue[] }
+
+export type Parameter = { name: string; condition?: Condition } & (
+  | { type: 'float'; low: number; high: number; log?: boolean; step?: number }
+  | { type: 'int'; low: number; high: number; log?: boolean; step?: number }
+  | { type: 'categorical'; choices: readonly ParamValue[] }
+  | { type: 'ordinal'; choices: readonly ParamValue[] }
+)
+
+export type TensorsSpace = {
+  kind: 'tensors'
+  tensors: readonly TensorSpec[]
+  /** Start values by name; zeros where absent. */
+  initial?: { readonly [name: string]: FloatArray }
+  /** Box on every element, optional. */
+  low?: number
+  high?: number
+}
+export type SearchSpace = { kind: 'search'; parameters: readonly Parameter[] }
+export type TextSpace = { kind: 'text'; components: readonly { name: string; initial: string; maxLength?: number }[] }
+export type ItemsSpace = {
+  kind: 'items'
+  items: readonly { id: string; features?: readonly number[]; label?: string }[]
+}
+
+export type Space = TensorsSpace | SearchSpace | TextSpace | ItemsSpace
+export type SpaceKind = Space['kind']
+
+export type Direction = 'minimize' | 'maximize'
+export type Objective = { name: string; direction: Direction }
+
+/** All that a method may know of what it optimizes. */
+export type Problem = {
+  space: Space
+  /** One for single-objective problems; several make the session multi-objective. */
+  objectives: readonly Objective[]
+  /** Names of outcome constraints; a told value <= 0 is feasible. */
+  constraints?: readonly string[]
+  /** Task text and other plain facts that text methods put into their prompts. */
+  task?: TaskDescription
+}
+export type TaskDescription = {
+  description: string
+  /** Examples that scores and critiques refer to by index. */
+  examples?: readonly { input: string; expected: string }[]
+}
+
+const finite = (x: unknown): x is number => typeof x === 'number' && Number.isFinite(x)
+
+/** Everything wrong with a space, each issue located by its path below `space`. */
+export function checkSpace(space: Space): Issue[] {
+  const issues: Issue[] = []
+  const bad = (path: string, message: string) => issues.push({ path: `space.${path}`, message })
+  const unique = (list: readonly { name: string }[], at: string) => {
+    const seen = new Map<string, number>()
+    list.forEach(({ name }, i) => {
+      if (!name) bad(`${at}[${i}].name`, 'expected a name, got an empty string')
+      else if (seen.has(name)) bad(`${at}[${i}].name`, `"${name}" is already the name of ${at}[${seen.get(name)}]`)
+      seen.set(name, i)
+    })
+    if (list.length === 0) bad(at, 'expected at least one entry')
+  }
+  switch (space.kind) {
+    case 'tensors':
+      unique(space.tensors, 'tensors')
+      space.tensors.forEach((t, i) => {
+        if (!(t.dtype in DTYPES)) bad(`tensors[${i}].dtype`, `expected one of ${Object.keys(DTYPES)}, got ${t.dtype}`)
+        t.shape.forEach((d, axis) => {
+          if (!Number.isSafeInteger(d) || d < 1)
+            bad(`tensors[${i}].shape[${axis}]`, `expected a positive integer, got ${d}`)
+        })
+      })
+      if (space.low !== undefined && space.high !== undefined && !(space.low <= space.high))
+        bad('low', `expected low <= high, got ${space.low} > ${space.high}`)
+      break
+    case 'search': {
+      unique(space.parameters, 'parameters')
+      const before = new Map<string, Parameter>()
+      space.parameters.forEach((p, i) => {
+        checkParameter(p, `parameters[${i}]`, bad)
+        if (p.condition) {
+          const parent = before.get(p.condition.parent)
+          const at = `parameters[${i}].condition`
+          if (!parent) bad(`${at}.parent`, `expected the name of an earlier parameter, got "${p.condition.parent}"`)
+          else if (p.condition.values.length === 0) bad(`${at}.values`, 'expected at least one value')
+          else
+            p.condition.values.forEach((v, j) => {
+              if (!contains(parent, v))
+                bad(`${at}.values[${j}]`, `${JSON.stringify(v)} is not a value of "${parent.name}"`)
+            })
+        }
+        before.set(p.name, p)
+      })
+      break
+    }
+    case 'text':
+      unique(space.components, 'components')
+      break
+    case 'items': {
+      unique(
+        space.items.map(({ id }) => ({ name: id })),
+        'items',
+      )
+      const width = space.items[0]?.features?.length
+      space.items.forEach((item, i) => {
+        if (item.features?.length !== width)
+          bad(
+            `items[${i}].features`,
+            `expected ${width ?? 0} numbers as in items[0], got ${item.features?.length ?? 0}`,
+          )
+      })
+      break
+    }
+  }
+  return issues
+}
+
+function checkParameter(p: Parameter, at: string, bad: (path: string, message: string) => void) {
+  if (p.type === 'float' || p.type === 'int') {
+    for (const end of ['low', 'high'] as const) {
+      if (!finite(p[end])) bad(`${at}.${end}`, `expected a finite number, got ${p[end]}`)
+      else if (p.type === 'int' && !Number.isSafeInteger(p[end]))
+        bad(`${at}.${end}`, `expected an integer, got ${p[end]}`)
+    }
+    if (p.low > p.high) bad(`${at}.low`, `expected low <= high, got ${p.low} > ${p.high}`)
+    if (p.log && !(p.low > 0)) bad(`${at}.low`, `expected a positive number on a log scale, got ${p.low}`)
+    if (p.step !== undefined && !(finite(p.step) && p.step > 0))
+      bad(`${at}.step`, `expected a positive number, got ${p.step}`)
+    if (p.type === 'int' && p.step !== undefined && !Number.isSafeInteger(p.step))
+      bad(`${at}.step`, `expected an integer, got ${p.step}`)
+    if (p.log && p.step !== undefined) bad(`${at}.step`, 'a log scale takes no step')
+    return
+  }
+  if (p.choices.length === 0) bad(`${at}.choices`, 'expected at least one choice')
+  p.choices.forEach((choice, j) => {
+    if (p.choices.indexOf(choice) !== j) bad(`${at}.choices[${j}]`, `${JSON.stringify(choice)} is listed twice`)
+  })
+}
+
+/** Whether a value is one that the parameter can take (its condition aside). */
+export function contains(p: Parameter, value: ParamValue): boolean {
+  if (p.type === 'categorical' || p.type === 'ordinal') return p.choices.includes(value)
+  if (!finite(value) || value < p.low || value > p.high) return false
+  if (p.type === 'int' && !Number.isInteger(value)) return false
+  if (p.step === undefined) return true
+  const steps = (value - p.low) / p.step
+  return Math.abs(steps - Math.round(steps)) < 1e-9 * Math.max(1, Math.abs(steps))
+}
+
+/** Whether a parameter exists, given the values of the parameters before it. */
+export const isActive = (p: Parameter, params: Params): boolean =>
+  !p.condition || (p.condition.parent in params && p.condition.values.includes(params[p.condition.parent]))
+
+/** What is wrong with a point of a search space: a missing, inactive, unknown or out-of-range parameter. */
+export function checkParams(space: SearchSpace, params: Params, at: string): Issue[] {
+  const issues: Issue[] = []
+  const known = new Set(space.parameters.map((p) => p.name))
+  for (const name of Object.keys(params))
+    if (!known.has(name)) issues.push({ path: `${at}.${name}`, message: 'is not a parameter of the space' })
+  for (const p of space.parameters) {
+    const active = isActive(p, params)
+    const value = params[p.name]
+    if (active && value === undefined) issues.push({ path: `${at}.${p.name}`, message: 'is missing' })
+    else if (!active && value !== undefined)
+      issues.push({ path: `${at}.${p.name}`, message: `is not active: "${p.condition?.parent}" has another value` })
+    else if (value !== undefined && !contains(p, value))
+      issues.push({ path: `${at}.${p.name}`, message: `${JSON.stringify(value)} is not a value of this parameter` })
+  }
+  return issues
+}

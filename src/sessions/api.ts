@@ -1,0 +1,138 @@
+/** What the server calls: sessions in domain types, no transport and no proto. Implemented by SessionManager. */
+import type { Estimate } from '../core/method.js'
+import type { Observation, Point, Query, Usage } from '../core/query.js'
+import type { Params, Problem } from '../core/space.js'
+
+export type Durability = 'journal' | 'snapshot'
+export type SessionState = 'running' | 'paused' | 'done'
+/** Zero or absent: no limit. */
+export type Budget = { maxEvaluations?: number; maxCalls?: number; maxTokens?: number; maxMoney?: number }
+
+/** What a client decides when it creates a session. */
+export type SessionSpec = {
+  displayName?: string
+  method: string
+  config?: unknown
+  problem: Problem
+  pruner?: { method: string; config?: unknown }
+  budget?: Budget
+  durability?: Durability
+  /** Completion queries are answered by the server, through this endpoint of the operator. */
+  resolver?: { endpoint: string; model?: string }
+  seed?: number
+  /** Seconds. */
+  lease?: number
+  labels?: Record<string, string>
+  /** Kinds of want the client can answer; unchecked when absent. */
+  offers?: readonly string[]
+}
+
+export type SessionInfo = SessionSpec & {
+  id: string
+  /** With every default filled in. */
+  config: unknown
+  seed: number
+  lease: number
+  durability: Durability
+  state: SessionState
+  statusMessage: string
+  revision: number
+  configHash: string
+  /** Milliseconds since the epoch. Display only: nothing depends on them. */
+  createTime: number
+  updateTime: number
+  counts: { asked: number; told: number; open: number; failed: number; pruned: number }
+  usage: Required<Usage>
+  forkedFrom?: { id: string; revision: number }
+  stateHash: string
+}
+
+export type Mutation = { requestId?: string; expectedRevision?: number }
+
+export type StepInput = Mutation & {
+  observations?: readonly (Observation & { point?: Point })[]
+  /** Queries wanted; 0 for none. */
+  count: number
+  /** Milliseconds to wait for a query when there is none. */
+  wait?: number
+  enqueue?: readonly Point[]
+  worker?: string
+  signal?: AbortSignal
+}
+export type LeasedQuery = Query & { leaseUntil: number; attempt: number }
+export type StepResult = {
+  revision: number
+  queries: readonly LeasedQuery[]
+  short?: { reason: string; retryAfter?: number }
+  state: SessionState
+  statusMessage: string
+  repeated: boolean
+  durableStep?: number
+  metrics?: Readonly<Record<string, number>>
+}
+
+export type ReportInput = Mutation & { queryId: string; step: number; value: number }
+export type ReportResult = { prune: boolean; reason: string; revision: number }
+
+export type TrialState = 'waiting' | 'running' | 'completed' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'
+export type Trial = {
+  number: number
+  queryId: string
+  state: TrialState
+  params: Params
+  values?: readonly number[]
+  constraints?: readonly number[]
+  intermediates: readonly { step: number; value: number }[]
+  createTime: number
+  endTime?: number
+  message?: string
+}
+
+export type WatchEvent = {
+  revision: number
+  time: number
+  type: 'created' | 'asked' | 'told' | 'reported' | 'reconfigured' | 'expired' | 'done'
+  queryId?: string
+  trial?: number
+  status?: string
+  values?: readonly number[]
+  best?: number
+  metrics?: Readonly<Record<string, number>>
+  message?: string
+}
+
+export type Patch = {
+  displayName?: string
+  labels?: Record<string, string>
+  budget?: Budget
+  state?: SessionState
+  config?: Record<string, unknown>
+}
+
+export type Page<T> = { items: readonly T[]; nextPageToken: string }
+
+/** Every call rejects with AsktellError. Mutations with a request id are applied once; a repeat gets the stored answer. */
+export interface Sessions {
+  create(spec: SessionSpec, options?: Mutation & { id?: string }): Promise<SessionInfo>
+  get(id: string): Promise<SessionInfo>
+  list(options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<SessionInfo>>
+  update(id: string, patch: Patch, options?: Mutation): Promise<SessionInfo>
+  delete(id: string, options?: Mutation): Promise<void>
+  step(id: string, input: StepInput): Promise<StepResult>
+  /** Resolves a query's `view` points to tensors. The arrays are the session's own: read them before the next await. */
+  view(id: string, name: string): Promise<import('../core/tensor.js').Tensors>
+  report(id: string, input: ReportInput): Promise<ReportResult>
+  estimate(id: string): Promise<Estimate & { revision: number }>
+  trials(id: string, options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<Trial>>
+  watch(id: string, afterRevision: number, signal: AbortSignal): AsyncIterable<WatchEvent>
+  fork(
+    id: string,
+    options: Mutation & { revision?: number; id?: string; config?: Record<string, unknown> },
+  ): Promise<SessionInfo>
+  export(id: string): AsyncIterable<Uint8Array>
+  import(chunks: AsyncIterable<Uint8Array>, options?: Mutation & { id?: string }): Promise<SessionInfo>
+  /** Whether the store takes writes; the reason when not. */
+  ready(): Promise<{ ready: boolean; reason?: string }>
+  /** Finishes what is in flight and closes the store. */
+  close(): Promise<void>
+}
