@@ -1,0 +1,20 @@
+export { Client, type CreateOptions } from './client.js'
+export { AsktellError, type Issue } from './errors.js'
+export { type MinimizeOptions, maximize, minimize, type Result, type RunningTrial, TrialPruned } from './minimize.js'
+export type { Observation, Point, Query, Score, Status, StepResult, Want } from './query.js'
+export type { Budget, Estimate, Session, StepOptions, Trial, WatchEvent } from './session.js'
+export {
+  categorical,
+  float,
+  int,
+  items,
+  ordinal,
+  type Params,
+  type ParamValue,
+  type SearchSpace,
+  search,
+  tensors,
+  text,
+} from './space.js'
+export type { FloatArray, Tensors } from './tensors.js'
+export type { TransportOptions } from './transport.js'

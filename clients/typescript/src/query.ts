@@ -1,0 +1,182 @@
+import { create, type JsonObject, type MessageInitShape } from '@bufbuild/protobuf'
+import { timestampDate } from '@bufbuild/protobuf/wkt'
+import {
+  type ObservationSchema,
+  ObservationStatus,
+  type Point as PointMessage,
+  PointSchema,
+  type Query as QueryMessage,
+} from './gen/asktell/v1/query_pb.js'
+import type { StepResponse } from './gen/asktell/v1/service_pb.js'
+import { SessionState } from './gen/asktell/v1/session_pb.js'
+import type { Params } from './space.js'
+import { packTensors, type Tensors, unpackTensors } from './tensors.js'
+
+/** One of the four, by the kind of space. Tensors are empty when the client asked to leave them out. */
+export type Point = { params?: Params; tensors?: Tensors; text?: Record<string, string>; item?: string }
+
+export type ChatMessage = { role: string; content: string }
+export type Want =
+  | { kind: 'value' | 'gradient' }
+  | { kind: 'ranking'; top: number }
+  | {
+      kind: 'completion'
+      purpose: string
+      messages: ChatMessage[]
+      count: number
+      temperature: number
+      maxTokens: number
+    }
+  | { kind: 'score'; examples: number[] }
+
+/** What the session asks. Answer with an observation of the same id. */
+export type Query = {
+  id: string
+  points: Point[]
+  wants: Want[]
+  sampleKey: string
+  purpose: string
+  trial?: number
+  leaseUntil?: Date
+  attempt: number
+}
+
+export type Status = 'ok' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'
+export type Score = { score: number; examples?: number[]; outputs?: string[] }
+
+/** What was found out. Give what the query wants: per point a value (or one per objective), gradients, a ranking … */
+export type Observation = {
+  queryId?: string
+  status?: Status
+  /** One per point; a number for one objective, a list for several. */
+  values?: readonly (number | readonly number[])[]
+  noise?: readonly (number | readonly number[])[]
+  constraints?: readonly (readonly number[])[]
+  gradients?: readonly Tensors[]
+  /** Point indices, best first; ties in one inner list. */
+  ranking?: readonly (number | readonly number[])[]
+  completions?: readonly string[]
+  scores?: readonly Score[]
+  usage?: { calls?: number; promptTokens?: number; completionTokens?: number; money?: number }
+  message?: string
+  /** For a point that was not asked: the point, without a query id. */
+  point?: Point
+}
+
+export type StepResult = {
+  revision: number
+  queries: Query[]
+  /** Why fewer queries came than wanted. */
+  short?: string
+  /** Seconds after which asking again may help. */
+  retryAfter?: number
+  state: 'running' | 'paused' | 'done'
+  statusMessage: string
+  repeated: boolean
+  durableStep?: number
+  metrics: Record<string, number>
+}
+
+export function toPoint(message: PointMessage): Point {
+  const { kind } = message
+  switch (kind.case) {
+    case 'params':
+      return { params: kind.value as unknown as Params }
+    case 'tensors':
+      return { tensors: unpackTensors(kind.value) }
+    case 'text':
+      return { text: { ...kind.value.components } }
+    case 'item':
+      return { item: kind.value }
+    default:
+      return {}
+  }
+}
+
+export function fromPoint(point: Point): PointMessage {
+  const { params, tensors, text, item } = point
+  if (params) return create(PointSchema, { kind: { case: 'params', value: params as JsonObject } })
+  if (tensors) return create(PointSchema, { kind: { case: 'tensors', value: packTensors(tensors) } })
+  if (text) return create(PointSchema, { kind: { case: 'text', value: { components: text } } })
+  if (item !== undefined) return create(PointSchema, { kind: { case: 'item', value: item } })
+  throw new TypeError('point: expected params, tensors, text or an item')
+}
+
+function toWant({ kind }: QueryMessage['wants'][number]): Want {
+  switch (kind.case) {
+    case 'ranking':
+      return { kind: 'ranking', top: kind.value.top }
+    case 'completion': {
+      const { purpose, count, temperature, maxTokens, messages } = kind.value
+      const chat = messages.map(({ role, content }) => ({ role, content }))
+      return { kind: 'completion', purpose, count, temperature, maxTokens, messages: chat }
+    }
+    case 'score':
+      return { kind: 'score', examples: kind.value.examples }
+    case 'value':
+    case 'gradient':
+      return { kind: kind.case }
+    default:
+      throw new TypeError('the server asks for something that this version of the client does not know')
+  }
+}
+
+const toQuery = (q: QueryMessage): Query => ({
+  id: q.id,
+  points: q.points.map(toPoint),
+  wants: q.wants.map(toWant),
+  sampleKey: q.sampleKey,
+  purpose: q.purpose,
+  trial: q.trial === undefined ? undefined : Number(q.trial),
+  leaseUntil: q.leaseUntil && timestampDate(q.leaseUntil),
+  attempt: q.attempt,
+})
+
+const STATUS: Record<Status, ObservationStatus> = {
+  ok: ObservationStatus.OK,
+  failed: ObservationStatus.FAILED,
+  infeasible: ObservationStatus.INFEASIBLE,
+  pruned: ObservationStatus.PRUNED,
+  cancelled: ObservationStatus.CANCELLED,
+}
+
+const list = (entry: number | readonly number[]): number[] => (typeof entry === 'number' ? [entry] : [...entry])
+
+export const fromObservation = (o: Observation): MessageInitShape<typeof ObservationSchema> => ({
+  queryId: o.queryId,
+  status: STATUS[o.status ?? 'ok'],
+  values: o.values?.map((v) => ({ values: list(v) })),
+  noise: o.noise?.map((v) => ({ values: list(v) })),
+  constraints: o.constraints?.map((v) => ({ values: list(v) })),
+  gradients: o.gradients?.map(packTensors),
+  ranking: o.ranking && { ties: o.ranking.map((tie) => ({ points: list(tie) })) },
+  completions: o.completions && [...o.completions],
+  scores: o.scores?.map((s) => ({ ...s })),
+  usage: o.usage && {
+    calls: BigInt(o.usage.calls ?? 0),
+    promptTokens: BigInt(o.usage.promptTokens ?? 0),
+    completionTokens: BigInt(o.usage.completionTokens ?? 0),
+    money: o.usage.money ?? 0,
+  },
+  message: o.message,
+  point: o.point && fromPoint(o.point),
+})
+
+export const STATES = {
+  [SessionState.UNSPECIFIED]: 'running',
+  [SessionState.RUNNING]: 'running',
+  [SessionState.PAUSED]: 'paused',
+  [SessionState.DONE]: 'done',
+} as const
+
+export const toStepResult = (r: StepResponse): StepResult => ({
+  revision: Number(r.revision),
+  queries: r.queries.map(toQuery),
+  short: r.short?.reason,
+  retryAfter: r.short?.retryAfter && Number(r.short.retryAfter.seconds) + r.short.retryAfter.nanos / 1e9,
+  state: STATES[r.state],
+  statusMessage: r.statusMessage,
+  repeated: r.repeatedRequest,
+  durableStep: r.durableStep === undefined ? undefined : Number(r.durableStep),
+  metrics: { ...r.metrics },
+})

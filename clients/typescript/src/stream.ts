@@ -1,0 +1,111 @@
+import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf'
+import type { ClientDuplexStream } from '@grpc/grpc-js'
+import { AsktellError, isRetryable, toError } from './errors.js'
+import type { OptimizeRequestSchema, StepRequestSchema } from './gen/asktell/v1/service_pb.js'
+import { type StepResult, toStepResult } from './query.js'
+import type { Transport } from './transport.js'
+
+type OptimizeRequest = MessageShape<typeof OptimizeRequestSchema>
+type Pending = {
+  messages: OptimizeRequest[]
+  resolve: (result: StepResult) => void
+  reject: (error: unknown) => void
+}
+
+/** Tensors above this many bytes travel in chunks of it: one large message holds up everything behind it. */
+const CHUNK = 1024 * 1024
+const MAX_RECONNECTS = 8
+
+/**
+ * Steps over one bidirectional stream: several times the rate of unary calls. When the connection breaks the stream is
+ * opened again and every unanswered step is sent again under its old request id, so each is applied once.
+ */
+export class OptimizeStream {
+  private call?: ClientDuplexStream<OptimizeRequest, unknown>
+  private readonly pending: Pending[] = []
+  private failures = 0
+  private closed = false
+
+  constructor(
+    private readonly transport: Transport,
+    private readonly name: string,
+  ) {}
+
+  /** Sends observations and asks for queries. Steps may be sent ahead: results come in order. */
+  step(input: MessageInitShape<typeof StepRequestSchema>): Promise<StepResult> {
+    if (this.closed) return Promise.reject(new AsktellError('CANCELLED', 'the stream was closed', 1))
+    const { optimize, step } = this.transport.methods
+    const request = this.transport.prepare(step, { ...input, name: this.name })
+    const messages: OptimizeRequest[] = []
+    for (const observation of request.observations)
+      observation.gradients.forEach(({ tensors }, point) => {
+        for (const tensor of tensors.splice(0)) {
+          if (tensor.data.byteLength <= CHUNK) {
+            tensors.push(tensor)
+            continue
+          }
+          const width = tensor.dtype === 2 ? 8 : 4
+          for (let at = 0; at < tensor.data.byteLength; at += CHUNK) {
+            const chunk = {
+              queryId: observation.queryId,
+              point,
+              tensor: { ...tensor, data: tensor.data.subarray(at, at + CHUNK), offset: BigInt(at / width) },
+            }
+            messages.push(create(optimize.input, { message: { case: 'chunk', value: chunk } }))
+          }
+        }
+      })
+    messages.push(create(optimize.input, { message: { case: 'step', value: request } }))
+    return new Promise((resolve, reject) => {
+      this.pending.push({ messages, resolve, reject })
+      this.send(messages)
+    })
+  }
+
+  private open() {
+    const call = this.transport.bidiStream(this.transport.methods.optimize) as unknown as ClientDuplexStream<
+      OptimizeRequest,
+      Parameters<typeof toStepResult>[0]
+    >
+    this.call = call as unknown as ClientDuplexStream<OptimizeRequest, unknown>
+    call.on('data', (response) => {
+      this.failures = 0
+      this.pending.shift()?.resolve(toStepResult(response))
+    })
+    call.on('error', (thrown) => {
+      if (this.call !== (call as unknown)) return
+      this.call = undefined
+      const error = toError(thrown)
+      if (this.closed || this.pending.length === 0) return
+      if (!isRetryable(error) || ++this.failures > MAX_RECONNECTS) {
+        // The refusal belongs to the oldest step; the ones behind it go out again.
+        this.failures = 0
+        this.pending.shift()?.reject(error)
+        this.resend()
+        return
+      }
+      setTimeout(() => this.resend(), 1000 * Math.min(2, 0.05 * 2 ** this.failures) * (0.5 + Math.random()))
+    })
+    call.on('end', () => {
+      if (this.call !== (call as unknown)) return
+      this.call = undefined
+      if (!this.closed) this.resend()
+    })
+  }
+
+  private resend() {
+    for (const { messages } of this.pending) this.send(messages)
+  }
+
+  private send(messages: OptimizeRequest[]) {
+    if (!this.call) this.open()
+    for (const message of messages) this.call?.write(message)
+  }
+
+  /** Ends the stream once the steps sent so far are answered. */
+  close(): void {
+    this.closed = true
+    this.call?.end()
+    this.call = undefined
+  }
+}
