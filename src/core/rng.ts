@@ -55,7 +55,7 @@ export function philox4x32(counter: readonly number[], key0: number, key1: numbe
 }
 
 /** 64-bit FNV-1a of a name, as two words: the key of a named stream. */
-function hashName(name: string): [number, number] {
+export function hashName(name: string): [number, number] {
   let h = 0xcbf29ce484222325n
   for (const byte of new TextEncoder().encode(name)) h = ((h ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn
   return [Number(h & 0xffffffffn), Number(h >> 32n)]
@@ -75,7 +75,8 @@ export function rngStream(seed: number, name: string): RngState {
  */
 export class Rng {
   private readonly block = new Uint32Array(4)
-  private loaded = false
+  /** Low word of the counter after `block` was loaded; another Rng on the same state may have moved on. */
+  private loaded = -1
 
   constructor(readonly state: RngState) {}
 
@@ -89,14 +90,15 @@ export class Rng {
         if (s.counter[i] !== 0) break
       }
       s.used = 0
-    } else if (!this.loaded) {
+      this.loaded = s.counter[0]
+    } else if (this.loaded !== s.counter[0]) {
       this.load(previous(s.counter))
+      this.loaded = s.counter[0]
     }
     return this.block[s.used++]
   }
   private load(counter: readonly number[]) {
     philox4x32(counter, this.state.key0, this.state.key1, this.block)
-    this.loaded = true
   }
   /** Uniform in [0, 1), 53 bits. */
   uniform(): number {

@@ -153,7 +153,8 @@ export function contains(p: Parameter, value: ParamValue): boolean {
   if (p.type === 'int' && !Number.isInteger(value)) return false
   if (p.step === undefined) return true
   const steps = (value - p.low) / p.step
-  return Math.abs(steps - Math.round(steps)) < 1e-9 * Math.max(1, Math.abs(steps))
+  const rounding = (4 * Number.EPSILON * Math.max(Math.abs(p.low), Math.abs(value))) / p.step
+  return Math.abs(steps - Math.round(steps)) < 1e-9 * Math.max(1, Math.abs(steps)) + rounding
 }
 
 /** Whether a parameter exists, given the values of the parameters before it. */

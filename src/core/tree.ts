@@ -31,9 +31,13 @@ const ARRAYS = [
 
 const Tag = { null: 0, false: 1, true: 2, number: 3, string: 4, array: 5, record: 6, typed: 16 } as const
 
+/** Most trees are small: they are written here and copied out. */
+const scratch = new Uint8Array(1 << 16)
+const scratchView = new DataView(scratch.buffer)
+
 class Writer {
-  bytes = new Uint8Array(1024)
-  view = new DataView(this.bytes.buffer)
+  bytes = scratch
+  view = scratchView
   length = 0
 
   reserve(n: number) {
@@ -57,15 +61,25 @@ class Writer {
     this.bytes.set(bytes, this.length)
     this.length += bytes.length
   }
-  text(value: string) {
-    const bytes = encoder.encode(value)
-    this.size(bytes.length)
-    this.raw(bytes)
+  text(value: string, path: string) {
+    this.reserve(8 + 3 * value.length)
+    const at = this.length + 8
+    // Keys and ids are short and ASCII: the encoder costs more than such a string.
+    let n = 0
+    if (value.length <= 48)
+      for (let code: number; n < value.length && (code = value.charCodeAt(n)) < 0x80; n++) this.bytes[at + n] = code
+    if (n < value.length) {
+      // UTF-8 has no form for half of a surrogate pair: it would come back as another string.
+      if (/\p{Surrogate}/u.test(value)) throw new TypeError(`state at ${path}: the string is not well-formed Unicode`)
+      n = encoder.encodeInto(value, this.bytes.subarray(at)).written
+    }
+    this.size(n)
+    this.length += n
   }
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function write(out: Writer, tree: Tree, path: string): void {
   if (tree === null) return out.byte(Tag.null)
@@ -77,7 +91,7 @@ function write(out: Writer, tree: Tree, path: string): void {
   }
   if (typeof tree === 'string') {
     out.byte(Tag.string)
-    return out.text(tree)
+    return out.text(tree, path)
   }
   if (Array.isArray(tree)) {
     out.byte(Tag.array)
@@ -96,40 +110,57 @@ function write(out: Writer, tree: Tree, path: string): void {
     const proto = Object.getPrototypeOf(tree)
     if (proto !== Object.prototype && proto !== null)
       throw new TypeError(`state at ${path}: ${proto?.constructor?.name} is not a plain record`)
-    const entries = Object.entries(tree).filter(([, value]) => value !== undefined) as [string, Tree][]
+    const record = tree as { readonly [key: string]: Tree | undefined }
+    const keys = Object.keys(record).filter((key) => record[key] !== undefined)
     out.byte(Tag.record)
-    out.size(entries.length)
-    for (const [key, value] of entries) {
-      out.text(key)
-      write(out, value, `${path}.${key}`)
+    out.size(keys.length)
+    for (const key of keys) {
+      out.text(key, path)
+      write(out, record[key] as Tree, `${path}.${key}`)
     }
     return
   }
   throw new TypeError(`state at ${path}: a ${typeof tree} cannot be stored`)
 }
 
+/** Sets an own property; "__proto__" as a key must stay data. */
+function set(record: Record<string, Tree>, key: string, value: Tree): void {
+  if (key !== '__proto__') record[key] = value
+  else Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true })
+}
+
 /** Bytes of a tree. Throws TypeError naming the path of a value that is not plain data. */
 export function encodeTree(tree: Tree): Uint8Array {
   const out = new Writer()
   write(out, tree, 'state')
-  return out.bytes.subarray(0, out.length)
+  return out.bytes === scratch ? scratch.slice(0, out.length) : out.bytes.subarray(0, out.length)
 }
 
 /** The tree of bytes written by encodeTree. Typed arrays are fresh, aligned copies. Throws RangeError on damage. */
 export function decodeTree(bytes: Uint8Array): Tree {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 0
-  const size = () => {
+  const number = () => {
     const value = view.getFloat64(at, true)
     at += 8
     return value
   }
+  const size = () => {
+    const n = number()
+    // Every element takes at least one byte.
+    if (!(Number.isInteger(n) && n >= 0 && at + n <= bytes.length))
+      throw new RangeError(`tree: a length of ${n} at byte ${at - 8} does not fit`)
+    return n
+  }
   const text = () => {
     const n = size()
-    if (!(n >= 0 && at + n <= bytes.length)) throw new RangeError(`tree: string of ${n} bytes at ${at} is cut short`)
-    const value = decoder.decode(bytes.subarray(at, at + n))
+    const start = at
     at += n
-    return value
+    try {
+      return decoder.decode(bytes.subarray(start, at))
+    } catch {
+      throw new RangeError(`tree: string at byte ${start} is not UTF-8`)
+    }
   }
   const read = (): Tree => {
     const tag = bytes[at++]
@@ -141,7 +172,7 @@ export function decodeTree(bytes: Uint8Array): Tree {
       case Tag.true:
         return true
       case Tag.number:
-        return size()
+        return number()
       case Tag.string:
         return text()
       case Tag.array: {
@@ -155,8 +186,7 @@ export function decodeTree(bytes: Uint8Array): Tree {
         const record: Record<string, Tree> = {}
         for (let i = 0; i < n; i++) {
           const key = text()
-          // "__proto__" as a key must stay data.
-          Object.defineProperty(record, key, { value: read(), writable: true, enumerable: true, configurable: true })
+          set(record, key, read())
         }
         return record
       }
@@ -165,8 +195,9 @@ export function decodeTree(bytes: Uint8Array): Tree {
         if (!A) throw new RangeError(`tree: unknown tag ${tag} at byte ${at - 1}`)
         const n = size()
         const length = n * A.BYTES_PER_ELEMENT
-        if (!(n >= 0 && at + length <= bytes.length)) throw new RangeError(`tree: array at byte ${at} is cut short`)
-        const copy = bytes.slice(at, at + length)
+        if (at + length > bytes.length) throw new RangeError(`tree: array at byte ${at} is cut short`)
+        // Not slice(): that of a Buffer is no copy.
+        const copy = new Uint8Array(bytes.subarray(at, at + length))
         at += length
         return new A(copy.buffer as ArrayBuffer, 0, n)
       }
@@ -183,7 +214,7 @@ export function cloneTree<T extends Tree>(tree: T): T {
   if (ArrayBuffer.isView(tree)) return (tree as Float64Array).slice() as unknown as T
   if (Array.isArray(tree)) return tree.map(cloneTree) as unknown as T
   const copy: Record<string, Tree> = {}
-  for (const [key, value] of Object.entries(tree)) if (value !== undefined) copy[key] = cloneTree(value as Tree)
+  for (const [key, value] of Object.entries(tree)) if (value !== undefined) set(copy, key, cloneTree(value as Tree))
   return copy as T
 }
 

@@ -114,7 +114,8 @@ export type Page<T> = { items: readonly T[]; nextPageToken: string }
 /** Every call rejects with AsktellError. Mutations with a request id are applied once; a repeat gets the stored answer. */
 export interface Sessions {
   create(spec: SessionSpec, options?: Mutation & { id?: string }): Promise<SessionInfo>
-  get(id: string): Promise<SessionInfo>
+  /** Hashing the state reads all of it: without `stateHash` the answer comes at once, with an empty hash. */
+  get(id: string, options?: { stateHash?: boolean }): Promise<SessionInfo>
   list(options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<SessionInfo>>
   update(id: string, patch: Patch, options?: Mutation): Promise<SessionInfo>
   delete(id: string, options?: Mutation): Promise<void>

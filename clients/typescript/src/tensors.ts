@@ -30,7 +30,8 @@ function half(bits: number): number {
 /** Elements of packed little-endian bytes; the bytes may lie at any alignment. */
 export function decode(data: Uint8Array, dtype: Dtype): FloatArray {
   const width = dtype === Dtype.F64 ? 8 : dtype === Dtype.F32 ? 4 : 2
-  const aligned = data.byteOffset % width === 0 ? data : data.slice()
+  // Not slice(): of a Buffer, as grpc-js hands out, that is a view at the same offset.
+  const aligned = data.byteOffset % width === 0 ? data : new Uint8Array(data)
   const length = data.byteLength / width
   if (dtype === Dtype.F64) return new Float64Array(aligned.buffer, aligned.byteOffset, length)
   if (dtype === Dtype.F32) return new Float32Array(aligned.buffer, aligned.byteOffset, length)

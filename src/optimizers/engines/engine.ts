@@ -2,7 +2,10 @@
 import type { FloatArray, TensorSpec, Tensors } from '../../core/tensor.js'
 import type { Program } from '../language/program.js'
 
-/** Slot values by slot name: one array per tensor, or one array of scalars for slots of all tensors. Plain tree. */
+/**
+ * Slot values by slot name, then by tensor name; the one value of a `global` slot has the name `all`. Slots of kind
+ * tensor, row and column have the engine's element type; scalar and global slots are Float64Arrays of one element.
+ */
 export type Slots = { [slot: string]: { [tensor: string]: FloatArray } }
 
 export type KernelRun = {
@@ -13,24 +16,40 @@ export type KernelRun = {
   inputs: { readonly [input: string]: Tensors }
   /** Hyperparameters after schedules, and `t`, the step number from 1. */
   scalars: { readonly [name: string]: number }
-  /** Seed of this step's random fields. */
+  /** Seed of this step's random fields, an integer from 0 to 2^53 - 1. */
   seed?: number
 }
 
 export interface Kernel {
-  /** Zeroed (or initial-valued) slots, allocated where the engine computes best. */
+  /** Zeroed x and zeroed (or initial-valued) slots, allocated where the engine computes best. */
   allocate(): { x: Tensors; slots: Slots }
   /** Moves arrays that live elsewhere (a restored snapshot) to where the engine computes best. */
   adopt(arrays: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots }
+  /** Arrays in which an input can be written at no further copy, to be passed to `run` as that input. */
+  inputBuffer(input: string): Tensors
   run(run: KernelRun): void
   /** Scalars that the rule reports by `report name = expr`, after the last run. */
   reports(): { readonly [name: string]: number }
-  /** Passes over memory per step, after fusion. */
+  /** Passes over the elements of all tensors per step, after fusion. */
   readonly passes: number
 }
 
 export interface Engine {
   readonly id: 'interpreter' | 'wasm'
-  /** Element type of x and slots: f64 always for the interpreter. */
+  /**
+   * Element type of x and slots: f64 always for the interpreter.
+   *
+   * @throws AsktellError METHOD_UNSUITABLE when the rule needs matrices where the manifest has tensors of lower rank.
+   */
   compile(program: Program, manifest: readonly TensorSpec[], precision: 'f32' | 'f64'): Kernel
+}
+
+/** The numbers that a run must supply: the step number and every hyperparameter. */
+export const scalarNames = ({ source }: Program): string[] => ['t', ...source.hyperparameters]
+
+/** @throws RangeError when a driver left a number out, which would turn all parameters to NaN. */
+export function scalarOf({ scalars }: KernelRun, name: string): number {
+  const value = scalars[name]
+  if (typeof value !== 'number') throw new RangeError(`the run of a rule supplies no "${name}"`)
+  return value
 }

@@ -1,0 +1,487 @@
+"""Every call of the service as a pure function: arguments in, the request and the parser of its response out.
+
+No I/O happens here, so the sync and the asyncio client share all of it. Functions whose first argument is a
+`SessionInfo` become methods of sessions, the others methods of clients; their docstrings are those methods' docs.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable, Generic, TypeVar, Union
+
+import numpy as np
+from google.protobuf import field_mask_pb2
+
+from . import codec, tensors
+from ._gen import service_pb2, session_pb2
+from .models import (
+    Estimate,
+    Method,
+    Observation,
+    Query,
+    Report,
+    SessionInfo,
+    Step,
+    Task,
+    TrialRecord,
+)
+from .spaces import as_space, to_struct
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    #: Name of the RPC in the service.
+    method: str
+    request: Any
+    parse: Callable[[Any], T]
+    #: Seconds that the server may hold the call back on purpose.
+    wait: float = 0.0
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    items: tuple[T, ...]
+    #: Empty on the last page.
+    next_page_token: str
+
+
+def _page_of(field: str, parse: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
+    return lambda response: Page(tuple(map(parse, getattr(response, field))), response.next_page_token)
+
+
+def new_request_id() -> str:
+    return uuid.uuid4().hex
+
+
+# Sessions
+
+
+def create_session(
+    method: str,
+    space: Any,
+    *,
+    config: Mapping[str, Any] | None = None,
+    direction: str | None = None,
+    objectives: Sequence[str] | Mapping[str, str] | None = None,
+    constraints: Sequence[str] = (),
+    task: Task | str | None = None,
+    pruner: str | tuple[str, Mapping[str, Any]] | None = None,
+    budget: int | Mapping[str, float] | None = None,
+    seed: int | None = None,
+    durability: str = "journal",
+    resolver: str | tuple[str, str] | None = None,
+    lease: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    offers: Sequence[str] = (),
+    name: str = "",
+    display_name: str = "",
+    request_id: str | None = None,
+) -> Call[SessionInfo]:
+    """Creates a session.
+
+    Args:
+        method: id of the method, such as "tpe" or "adam"; `methods()` lists them.
+        space: what is optimized; see `asktell.spaces` for all that stands for a space.
+        config: fields of the method's config; `describe(method).config_schema` has them with their defaults.
+        direction: "minimize" (the default) or "maximize", for one objective.
+        objectives: several of them, as ``{"loss": "minimize", "accuracy": "maximize"}``.
+        constraints: names of outcome constraints; a told value <= 0 is feasible.
+        task: what text methods are told, a description or a Task with examples.
+        pruner: "median", "asha", or such a name with its config.
+        budget: evaluations after which the session ends by itself; or a dict of maxEvaluations, maxCalls,
+            maxTokens, maxMoney.
+        seed: of all the session's randomness; chosen by the server when None.
+        durability: "journal": a tell is on disk before it is acknowledged; "snapshot": only snapshots are.
+        resolver: endpoint of the server's configuration that answers completion queries, or (endpoint, model).
+        lease: seconds a worker may keep a query, 600 when None.
+        labels: for filters: `list_sessions('labels.team = "vision"')`.
+        offers: kinds of want the client can answer; a method that needs others is refused. Not checked when empty.
+        name: id of the session: letters, digits, "-" and "_", at most 64. Chosen by the server when empty.
+
+    Raises:
+        InvalidArgument: with located issues, for a wrong space or config, or a method that cannot handle the space.
+        AlreadyExists: a session of this name exists.
+    """
+    session = session_pb2.Session(
+        display_name=display_name,
+        method=method,
+        config=to_struct(config or {}),
+        space=as_space(space).to_proto(),
+        constraints=constraints,
+        durability=codec.enum_number(session_pb2.Durability, "DURABILITY", durability),
+        seed=seed,
+        labels=labels or {},
+        offers=offers,
+    )
+    if direction is not None and objectives is not None:
+        raise ValueError("expected direction or objectives, got both")
+    named = (
+        objectives if isinstance(objectives, Mapping) else {f"objective{i}": d for i, d in enumerate(objectives or ())}
+    )
+    if direction is not None:
+        named = {"value": direction}
+    for key, toward in named.items():
+        session.objectives.add(name=key, direction=codec.enum_number(session_pb2.Direction, "DIRECTION", toward))
+    if task is not None:
+        of = Task(task) if isinstance(task, str) else task
+        session.task.description = of.description
+        for given, expected in of.examples:
+            session.task.examples.add(input=given, expected=expected)
+    if pruner is not None:
+        pruner_id, pruner_config = (pruner, {}) if isinstance(pruner, str) else pruner
+        session.pruner.CopyFrom(session_pb2.PrunerSpec(method=pruner_id, config=to_struct(pruner_config)))
+    if budget is not None:
+        session.budget.CopyFrom(codec.encode_budget(budget))
+    if resolver is not None:
+        endpoint, model = (resolver, "") if isinstance(resolver, str) else resolver
+        session.resolver.CopyFrom(session_pb2.Resolver(endpoint=endpoint, model=model))
+    if lease is not None:
+        session.lease.CopyFrom(codec.encode_duration(lease))
+    request = service_pb2.CreateSessionRequest(
+        session=session, session_id=name, request_id=request_id or new_request_id()
+    )
+    return Call("CreateSession", request, codec.parse_session)
+
+
+def get_session(name: str) -> Call[SessionInfo]:
+    return Call("GetSession", service_pb2.GetSessionRequest(name=codec.full_name(name)), codec.parse_session)
+
+
+def refresh(session: SessionInfo, /) -> Call[SessionInfo]:
+    """Reads the session anew."""
+    return get_session(session.name)
+
+
+def list_sessions_page(filter: str = "", page_token: str = "", page_size: int = 0) -> Call[Page[SessionInfo]]:
+    request = service_pb2.ListSessionsRequest(page_size=page_size, page_token=page_token, filter=filter)
+    return Call("ListSessions", request, _page_of("sessions", codec.parse_session))
+
+
+def update(
+    session: SessionInfo,
+    /,
+    *,
+    config: Mapping[str, Any] | None = None,
+    state: str | None = None,
+    budget: int | Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
+    display_name: str | None = None,
+    request_id: str | None = None,
+    expected_revision: int = 0,
+) -> Call[SessionInfo]:
+    """Changes what may change, and returns the session as it is then.
+
+    Args:
+        config: new values of mutable fields, others stay.
+        state: "paused", "running" or "done".
+        budget, labels, display_name: as for create_session; they replace what was there.
+        expected_revision: refuse when the session is at another revision; not checked when 0.
+
+    Raises:
+        FailedPrecondition: NOT_MUTABLE, for a field of the config that cannot change.
+        Conflict: REVISION_MISMATCH.
+    """
+    patch = session_pb2.Session(name=session.name)
+    mask = []
+    if config is not None:
+        patch.config.CopyFrom(to_struct(config))
+        mask.append("config")
+    if state is not None:
+        patch.state = codec.enum_number(session_pb2.SessionState, "SESSION_STATE", state)
+        mask.append("state")
+    if budget is not None:
+        patch.budget.CopyFrom(codec.encode_budget(budget))
+        mask.append("budget")
+    if labels is not None:
+        patch.labels.update(labels)
+        mask.append("labels")
+    if display_name is not None:
+        patch.display_name = display_name
+        mask.append("display_name")
+    request = service_pb2.UpdateSessionRequest(
+        session=patch,
+        update_mask=field_mask_pb2.FieldMask(paths=mask),
+        request_id=request_id or new_request_id(),
+        expected_revision=expected_revision,
+    )
+    return Call("UpdateSession", request, codec.parse_session)
+
+
+def delete(session: SessionInfo, /, *, request_id: str | None = None) -> Call[None]:
+    """Deletes the session with all that is recorded of it."""
+    request = service_pb2.DeleteSessionRequest(name=session.name, request_id=request_id or new_request_id())
+    return Call("DeleteSession", request, lambda _: None)
+
+
+def fork_session(
+    session: SessionInfo,
+    *,
+    revision: int = 0,
+    name: str = "",
+    config: Mapping[str, Any] | None = None,
+    request_id: str | None = None,
+) -> Call[SessionInfo]:
+    request = service_pb2.ForkSessionRequest(
+        name=session.name,
+        revision=revision,
+        session_id=name,
+        request_id=request_id or new_request_id(),
+        config=None if config is None else to_struct(config),
+    )
+    return Call("ForkSession", request, codec.parse_session)
+
+
+def export(session: SessionInfo) -> service_pb2.ExportSessionRequest:
+    return service_pb2.ExportSessionRequest(name=session.name)
+
+
+def import_session(data: Iterable[bytes], name: str, request_id: str) -> Iterator[service_pb2.ImportSessionRequest]:
+    yield service_pb2.ImportSessionRequest(session_id=name, request_id=request_id)
+    for chunk in data:
+        yield service_pb2.ImportSessionRequest(data=chunk)
+
+
+# Ask and tell
+
+
+def ask(
+    session: SessionInfo,
+    /,
+    count: int = 1,
+    *,
+    wait: float | None = None,
+    enqueue: Sequence[Any] = (),
+    omit_tensors: bool = False,
+    encoding: str | None = None,
+    worker: str = "",
+    request_id: str | None = None,
+) -> Call[Step]:
+    """Asks for queries to answer, each under a lease.
+
+    Args:
+        count: how many.
+        wait: seconds to wait when there is none yet; not at all when None.
+        enqueue: points to put first: each becomes a query of its own.
+        omit_tensors: leave tensors out of the points, for a client that holds them.
+        encoding: dtype in which tensors come; the manifest's when None.
+        worker: name of the caller, for the records.
+
+    Raises:
+        InvalidArgument: a point of `enqueue` is not one of the space.
+    """
+    request = service_pb2.AskRequest(
+        name=session.name,
+        count=count,
+        request_id=request_id or new_request_id(),
+        wait=None if wait is None else codec.encode_duration(wait),
+        omit_tensors=omit_tensors,
+        encoding=tensors.dtype_enum(encoding),
+        enqueue=[codec.space_of(session).encode_point(point) for point in enqueue],
+        worker=worker,
+    )
+    return Call("Ask", request, codec.step_parser(session), wait or 0.0)
+
+
+Told = Union[Query, Observation, Iterable[Observation]]
+
+
+def tell(
+    session: SessionInfo,
+    /,
+    observations: Told,
+    value: Any = None,
+    *,
+    request_id: str | None = None,
+    expected_revision: int = 0,
+    **answer: Any,
+) -> Call[Step]:
+    """Tells what was found out: ``tell(query, 0.3)``, ``tell(query, gradient=...)`` or ``tell(observations)``.
+
+    Args:
+        observations: one Observation or several: all are taken, or none. Or a query, whose Observation is then made
+            of `value` and the other keywords.
+        expected_revision: refuse when the session is at another revision; not checked when 0.
+
+    Raises:
+        InvalidArgument: OBSERVATION_INVALID, with located issues, when an observation does not fit its query.
+        NotFound: QUERY_NOT_FOUND, the session never asked this.
+        FailedPrecondition: QUERY_RESOLVED, someone was faster; or SESSION_CLOSED.
+    """
+    request = service_pb2.TellRequest(
+        name=session.name,
+        observations=[codec.encode_observation(session, o) for o in as_observations(observations, value, **answer)],
+        request_id=request_id or new_request_id(),
+        expected_revision=expected_revision,
+    )
+    return Call("Tell", request, codec.step_parser(session))
+
+
+def step(
+    session: SessionInfo,
+    /,
+    observations: Told = (),
+    value: Any = None,
+    *,
+    count: int = 1,
+    wait: float | None = None,
+    omit_tensors: bool = False,
+    encoding: str | None = None,
+    worker: str = "",
+    request_id: str | None = None,
+    expected_revision: int = 0,
+    **answer: Any,
+) -> Call[Step]:
+    """Tells and asks in one round trip: the call to build loops on. Arguments and errors are those of tell and ask.
+
+    With ``count=0`` it asks nothing.
+    """
+    told = [codec.encode_observation(session, o) for o in as_observations(observations, value, **answer)]
+    request = service_pb2.StepRequest(
+        name=session.name,
+        observations=told,
+        # On the wire 0 stands for the default, 1.
+        count=count if count > 0 else -1,
+        request_id=request_id or new_request_id(),
+        wait=None if wait is None else codec.encode_duration(wait),
+        omit_tensors=omit_tensors,
+        encoding=tensors.dtype_enum(encoding),
+        expected_revision=expected_revision,
+        worker=worker,
+    )
+    return Call("Step", request, codec.step_parser(session), wait or 0.0)
+
+
+def as_observations(told: Told, value: Any = None, **answer: Any) -> Sequence[Observation]:
+    if isinstance(told, Query):
+        return [Observation(told, value, **answer)]
+    if value is not None or answer:
+        raise TypeError("value and other answers go with a query; observations have their own")
+    return [told] if isinstance(told, Observation) else list(told)
+
+
+@dataclass(frozen=True)
+class StreamStep:
+    """A step of the Optimize stream: one message, which chunks of large gradients may precede."""
+
+    call: Call[Step]
+    #: (query id, point, tensor name, array, dtype) of gradients that travel in chunks.
+    chunked: Sequence[tuple[str, int, str, tensors.ArrayLike, str]]
+
+    def messages(self, fresh: bool) -> Iterator[service_pb2.OptimizeRequest]:
+        """The messages, the same ones each time; on a fresh stream a step that names the session comes first."""
+        if fresh and self.chunked:
+            hello = service_pb2.StepRequest(name=self.call.request.name, count=-1)
+            yield service_pb2.OptimizeRequest(step=hello)
+        for query_id, point, name, array, dtype in self.chunked:
+            for tensor in tensors.encode_chunks(name, array, dtype):
+                chunk = service_pb2.GradientChunk(query_id=query_id, point=point, tensor=tensor)
+                yield service_pb2.OptimizeRequest(chunk=chunk)
+        yield service_pb2.OptimizeRequest(step=self.call.request)
+
+    def answers(self, fresh: bool) -> int:
+        """How many responses the messages get; the last is the step's."""
+        return 2 if fresh and self.chunked else 1
+
+
+def stream_step(
+    session: SessionInfo,
+    /,
+    observations: Told = (),
+    value: Any = None,
+    *,
+    count: int = 1,
+    wait: float | None = None,
+    omit_tensors: bool = False,
+    encoding: str | None = None,
+    worker: str = "",
+    request_id: str | None = None,
+    expected_revision: int = 0,
+    **answer: Any,
+) -> StreamStep:
+    """Tells and asks in one message. Arguments and errors are those of `step`; `encoding` also goes for gradients."""
+    told, chunked = [], []
+    for observation in as_observations(observations, value, **answer):
+        in_chunks = []
+        for point, values in enumerate(codec.per_point(observation.gradient)):
+            manifest = codec.tensor_space_of(session).manifest
+            for name, array in tensors.by_name(values, manifest, f"gradient[{point}]").items():
+                in_chunks.append(
+                    (codec.query_id(observation.query), point, name, array, encoding or manifest[name].dtype)
+                )
+        large = sum(np.size(array) for _, _, _, array, _ in in_chunks) * 4 > tensors.CHUNK_BYTES
+        chunked += in_chunks if large else []
+        told.append(codec.encode_observation(session, observation, with_gradient=not large, encoding=encoding))
+    call = step(
+        session,
+        count=count,
+        wait=wait,
+        omit_tensors=omit_tensors,
+        encoding=encoding,
+        worker=worker,
+        request_id=request_id,
+        expected_revision=expected_revision,
+    )
+    call.request.observations.extend(told)
+    return StreamStep(call, chunked)
+
+
+def report(
+    session: SessionInfo, /, query: Query | str, step: int, value: float, *, request_id: str | None = None
+) -> Call[Report]:
+    """Tells an intermediate value of a running trial; the answer says whether to go on. Renews the lease.
+
+    Args:
+        query: the query or its id.
+        step: how far the trial is, in units of the client's choice: epochs, batches. Rises.
+        value: of the (first) objective.
+    """
+    request = service_pb2.ReportRequest(
+        name=session.name,
+        query_id=codec.query_id(query),
+        step=step,
+        value=value,
+        request_id=request_id or new_request_id(),
+    )
+    return Call("Report", request, lambda r: Report(r.should_prune, r.reason, r.revision))
+
+
+def estimate(session: SessionInfo, /, *, encoding: str | None = None) -> Call[Estimate]:
+    """The session's present answer: an iterate, an average, a best trial, a Pareto front, a prompt."""
+    request = service_pb2.GetEstimateRequest(name=session.name, encoding=tensors.dtype_enum(encoding))
+    return Call("GetEstimate", request, partial(codec.parse_estimate, session))
+
+
+def list_trials_page(
+    session: SessionInfo, filter: str = "", page_token: str = "", page_size: int = 0
+) -> Call[Page[TrialRecord]]:
+    request = service_pb2.ListTrialsRequest(
+        parent=session.name, page_size=page_size, page_token=page_token, filter=filter
+    )
+    return Call("ListTrials", request, _page_of("trials", partial(codec.parse_trial, session)))
+
+
+def watch(session: SessionInfo, after_revision: int) -> service_pb2.WatchRequest:
+    return service_pb2.WatchRequest(name=session.name, after_revision=after_revision)
+
+
+# Methods
+
+
+def list_methods_page(filter: str = "", page_token: str = "", page_size: int = 0) -> Call[Page[Method]]:
+    request = service_pb2.ListMethodsRequest(page_size=page_size, page_token=page_token, filter=filter)
+    return Call("ListMethods", request, _page_of("methods", codec.parse_method))
+
+
+def describe(method: str) -> Call[Method]:
+    """All that is known of a method: config schema, equations, references, what it can handle.
+
+    Raises:
+        NotFound: METHOD_NOT_FOUND.
+    """
+    name = method if method.startswith("methods/") else f"methods/{method}"
+    return Call("GetMethod", service_pb2.GetMethodRequest(name=name), codec.parse_method)

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/** The `asktell` command. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { addSessionCommands } from './sessions.js'
+
+type Located = Error & { reason?: string; issues?: readonly { path: string; message: string }[] }
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
+const program = new Command('asktell')
+  .description('Optimization as a service: sessions ask, clients tell.')
+  .version(version)
+  .showHelpAfterError()
+  .exitOverride()
+
+// The server's modules take half a second to load; commands that only talk to one should not wait for them.
+const [command] = process.argv.slice(2).filter((arg) => !arg.startsWith('-'))
+if (['serve', 'config', 'help', undefined].includes(command)) (await import('./serve.js')).addServeCommands(program)
+addSessionCommands(program)
+
+try {
+  await program.parseAsync()
+} catch (thrown) {
+  if (thrown instanceof CommanderError) process.exit(thrown.exitCode)
+  const error = thrown as Located
+  process.stderr.write(`asktell: ${error.reason ? `${error.reason}: ` : ''}${error.message}\n`)
+  for (const { path, message } of error.issues ?? []) process.stderr.write(`  ${path}: ${message}\n`)
+  process.exit(error.reason ? 2 : 1)
+}

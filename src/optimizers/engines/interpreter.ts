@@ -1,0 +1,223 @@
+/**
+ * The reference engine: float64, one expression node at a time, nothing fused or reused. It defines what a rule
+ * means; every other engine is compared with it.
+ */
+import type { FloatArray, TensorSpec, Tensors } from '../../core/tensor.js'
+import { join } from '../language/functions.js'
+import type { Domain, ElementFunction, Expression, Program, Reduction } from '../language/program.js'
+import { type Engine, type Kernel, type KernelRun, type Slots, scalarNames, scalarOf } from './engine.js'
+import { fillField } from './random.js'
+import { checkManifest, domainSize, type TensorShape, tensorShape } from './shapes.js'
+
+/** Values of one domain: an array per tensor, or one array of one number when global. */
+type Value = { domain: Domain; arrays: readonly FloatArray[] }
+
+const ELEMENT: Readonly<Record<ElementFunction, (a: number, b: number, c: number) => number>> = {
+  '+': (a, b) => a + b,
+  '-': (a, b) => a - b,
+  '*': (a, b) => a * b,
+  '/': (a, b) => a / b,
+  '^': (a, b) => a ** b,
+  negate: (a) => -a,
+  '<': (a, b) => Number(a < b),
+  '<=': (a, b) => Number(a <= b),
+  '>': (a, b) => Number(a > b),
+  '>=': (a, b) => Number(a >= b),
+  '==': (a, b) => Number(a === b),
+  '!=': (a, b) => Number(a !== b),
+  and: (a, b) => Number(a !== 0 && b !== 0),
+  or: (a, b) => Number(a !== 0 || b !== 0),
+  not: (a) => Number(a === 0),
+  select: (a, b, c) => (a !== 0 ? b : c),
+  abs: Math.abs,
+  sign: Math.sign,
+  sqrt: Math.sqrt,
+  exp: Math.exp,
+  log: Math.log,
+  tanh: Math.tanh,
+  sin: Math.sin,
+  cos: Math.cos,
+  floor: Math.floor,
+  ceil: Math.ceil,
+  round: roundToEven,
+  isfinite: (a) => Number(Number.isFinite(a)),
+  min: (a, b) => Math.min(a, b),
+  max: (a, b) => Math.max(a, b),
+}
+
+/** IEEE 754 rounding to the nearest integer, ties to even. */
+function roundToEven(a: number): number {
+  const r = Math.round(a)
+  return r - a === 0.5 && r % 2 !== 0 ? r - 1 : r
+}
+
+/** Start, one step and end of each reduction; `count` is the number of values reduced. */
+const REDUCE: Readonly<
+  Record<
+    Reduction,
+    { start: number; step: (sum: number, a: number, b: number) => number; end?: (sum: number, count: number) => number }
+  >
+> = {
+  sum: { start: 0, step: (sum, a) => sum + a },
+  mean: { start: 0, step: (sum, a) => sum + a, end: (sum, count) => sum / count },
+  norm: { start: 0, step: (sum, a) => sum + a * a, end: Math.sqrt },
+  dot: { start: 0, step: (sum, a, b) => sum + a * b },
+  max: { start: Number.NEGATIVE_INFINITY, step: (most, a) => Math.max(most, a) },
+  min: { start: Number.POSITIVE_INFINITY, step: (least, a) => Math.min(least, a) },
+}
+
+class InterpreterKernel implements Kernel {
+  private readonly shapes: readonly TensorShape[]
+  private readonly sizeAll: number
+  private reported: Record<string, number> = {}
+  /** One per statement: nothing is fused. */
+  readonly passes: number
+
+  constructor(
+    private readonly program: Program,
+    manifest: readonly TensorSpec[],
+  ) {
+    checkManifest(program, manifest)
+    this.shapes = manifest.map(tensorShape)
+    this.sizeAll = this.shapes.reduce((n, { size }) => n + size, 0)
+    this.passes = program.statements.length
+  }
+
+  allocate(): { x: Tensors; slots: Slots } {
+    const slots: Slots = {}
+    for (const [name, { kind, initial = 0 }] of Object.entries(this.program.source.slots))
+      slots[name] = this.arrays(kind, (size) => new Float64Array(size).fill(initial))
+    return { x: this.arrays('tensor', (size) => new Float64Array(size)), slots }
+  }
+
+  adopt({ x, slots }: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
+    const adopted: Slots = {}
+    for (const [name, { kind }] of Object.entries(this.program.source.slots))
+      adopted[name] = this.arrays(kind, (_, key) => Float64Array.from(slots[name][key]))
+    return { x: this.arrays('tensor', (_, key) => Float64Array.from(x[key])), slots: adopted }
+  }
+
+  inputBuffer(): Tensors {
+    return this.arrays('tensor', (size) => new Float64Array(size))
+  }
+
+  reports(): { readonly [name: string]: number } {
+    return this.reported
+  }
+
+  run(run: KernelRun): void {
+    const { source, statements } = this.program
+    const values = new Map<string, Value>()
+    const state = [
+      { name: 'x', domain: 'tensor' as Domain, arrays: run.x },
+      ...Object.entries(source.slots).map(([name, { kind }]) => ({ name, domain: kind, arrays: run.slots[name] })),
+    ]
+    // Values are never changed, so that a name keeps what it was given when a slot is assigned again.
+    for (const { name, domain, arrays } of state)
+      values.set(name, { domain, arrays: this.keys(domain).map((key) => Float64Array.from(arrays[key])) })
+    for (const name of ['g', ...(source.inputs ?? [])])
+      values.set(name, { domain: 'tensor', arrays: this.shapes.map((shape) => run.inputs[name][shape.name]) })
+    for (const name of scalarNames(this.program))
+      values.set(name, { domain: 'global', arrays: [Float64Array.of(scalarOf(run, name))] })
+
+    this.reported = {}
+    for (const { target, value: expression } of statements) {
+      const value = this.broadcast(this.evaluate(expression, values, run.seed ?? 0), target.domain)
+      if (target.role === 'report') this.reported[target.name] = value.arrays[0][0]
+      else values.set(target.name, value)
+    }
+    for (const { name, domain, arrays } of state)
+      for (const [k, key] of this.keys(domain).entries()) arrays[key].set((values.get(name) as Value).arrays[k])
+  }
+
+  private evaluate(e: Expression, values: ReadonlyMap<string, Value>, seed: number): Value {
+    switch (e.kind) {
+      case 'number':
+        return { domain: 'global', arrays: [Float64Array.of(e.value)] }
+      case 'name':
+        return values.get(e.name) as Value
+      case 'shape':
+        if (e.property === 'sizeAll') return { domain: 'global', arrays: [Float64Array.of(this.sizeAll)] }
+        return {
+          domain: 'scalar',
+          arrays: this.shapes.map(({ matrix, size }) => Float64Array.of(e.property === 'size' ? size : Number(matrix))),
+        }
+      case 'random': {
+        let first = 0
+        const arrays = this.shapes.map(({ size }) => {
+          const field = new Float64Array(size)
+          fillField(e.distribution, seed, e.site, first, field)
+          first += size
+          return field
+        })
+        return { domain: 'tensor', arrays }
+      }
+      case 'call': {
+        const [a, b, c] = e.args.map((arg) => this.broadcast(this.evaluate(arg, values, seed), e.domain).arrays)
+        const fn = ELEMENT[e.fn]
+        return {
+          domain: e.domain,
+          arrays: a.map((array, k) => Float64Array.from(array, (_, i) => fn(a[k][i], b?.[k][i], c?.[k][i]))),
+        }
+      }
+      case 'reduce': {
+        const domain = e.args.map((arg) => arg.domain).reduce(join)
+        const [a, b] = e.args.map((arg) => this.broadcast(this.evaluate(arg, values, seed), domain).arrays)
+        return this.reduce(e.fn, e.domain, a, b)
+      }
+    }
+  }
+
+  /** Sums and the like, into one number per entry of the domain `into`. */
+  private reduce(fn: Reduction, into: Domain, a: readonly FloatArray[], b: readonly FloatArray[] | undefined): Value {
+    const { start, step, end = (sum: number) => sum } = REDUCE[fn]
+    const sums = this.entries(into, (size) => new Float64Array(size).fill(start))
+    const counts = this.entries(into, (size) => new Float64Array(size))
+    for (const [k, array] of a.entries()) {
+      const to = into === 'global' ? 0 : k
+      for (let i = 0; i < array.length; i++) {
+        const at = into === 'row' || into === 'column' ? factorIndex(into, this.shapes[k], i) : 0
+        sums[to][at] = step(sums[to][at], array[i], b?.[k][i] ?? 0)
+        counts[to][at]++
+      }
+    }
+    return { domain: into, arrays: sums.map((array, k) => array.map((sum, i) => end(sum, counts[k][i]))) }
+  }
+
+  private broadcast(value: Value, to: Domain): Value {
+    const from = value.domain
+    if (from === to) return value
+    const arrays = this.entries(to, (size, k) => {
+      const source = value.arrays[from === 'global' ? 0 : k]
+      const factor = from === 'row' || from === 'column'
+      return Float64Array.from({ length: size }, (_, i) => source[factor ? factorIndex(from, this.shapes[k], i) : 0])
+    })
+    return { domain: to, arrays }
+  }
+
+  private entries(domain: Domain, make: (size: number, k: number) => Float64Array): Float64Array[] {
+    if (domain === 'global') return [make(1, 0)]
+    return this.shapes.map((shape, k) => make(domainSize(domain, shape), k))
+  }
+  private keys(domain: Domain): string[] {
+    return domain === 'global' ? ['all'] : this.shapes.map(({ name }) => name)
+  }
+  private arrays(domain: Domain, make: (size: number, key: string) => Float64Array): { [key: string]: Float64Array } {
+    const keys = this.keys(domain)
+    return Object.fromEntries(
+      this.entries(domain, (size, k) => make(size, keys[k])).map((array, k) => [keys[k], array]),
+    )
+  }
+}
+
+/** Which row or column of its tensor element i belongs to. */
+function factorIndex(factor: 'row' | 'column', { rows, columns }: TensorShape, i: number): number {
+  if (factor === 'row') return Math.floor(i / columns)
+  return Math.floor(i / (rows * columns)) * columns + (i % columns)
+}
+
+/** The oracle: plain float64 TypeScript. */
+export const interpreter: Engine = {
+  id: 'interpreter',
+  compile: (program, manifest) => new InterpreterKernel(program, manifest),
+}

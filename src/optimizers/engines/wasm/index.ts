@@ -1,0 +1,41 @@
+/**
+ * The default engine: WebAssembly with SIMD, generated with binaryen. Compiled modules are kept for the life of the
+ * process by program and precision, so sessions of one method share them.
+ */
+import type binaryen from 'binaryen'
+import type { Program } from '../../language/program.js'
+import type { Engine } from '../engine.js'
+import { buildGraph } from '../graph.js'
+import { planGraph } from '../plan.js'
+import { generate } from './generate.js'
+import { type Compiled, WasmKernel } from './kernel.js'
+import type { Precision } from './lanes.js'
+import { TableLayout } from './tables.js'
+
+/** Users' rules come and go: the oldest modules are dropped beyond this many. */
+const CACHED_MODULES = 512
+
+/** Loads the code generator, which is large and asynchronous to load; the engine itself is synchronous. */
+export async function loadWasmEngine(): Promise<Engine> {
+  const { default: generator } = await import('binaryen')
+  const cache = new Map<string, Compiled>()
+  return {
+    id: 'wasm',
+    compile: (program, manifest, precision) =>
+      new WasmKernel(cached(generator, cache, program, precision), program, manifest, precision),
+  }
+}
+
+function cached(b: typeof binaryen, cache: Map<string, Compiled>, program: Program, precision: Precision): Compiled {
+  const key = `${program.hash} ${precision}`
+  let compiled = cache.get(key)
+  if (!compiled) {
+    const plan = planGraph(buildGraph(program))
+    const tables = new TableLayout(plan, program)
+    const bytes = generate(b, plan, tables, precision)
+    compiled = { module: new WebAssembly.Module(bytes as BufferSource), plan, tables }
+    cache.set(key, compiled)
+    if (cache.size > CACHED_MODULES) cache.delete(cache.keys().next().value as string)
+  }
+  return compiled
+}

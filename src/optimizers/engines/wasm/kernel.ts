@@ -1,0 +1,237 @@
+/** The memory of one kernel: x, slots, inputs and scratch laid out once, handed out as views that never detach. */
+import { AsktellError } from '../../../core/errors.js'
+import { type FloatArray, type TensorSpec, type Tensors, totalElements } from '../../../core/tensor.js'
+import type { Domain, Program } from '../../language/program.js'
+import { type Kernel, type KernelRun, type Slots, scalarNames, scalarOf } from '../engine.js'
+import type { Plan } from '../plan.js'
+import { checkManifest, domainSize, type TensorShape, tensorShape } from '../shapes.js'
+import { FIELD_STEP } from './fields.js'
+import { BYTES, type Hosted, type Precision } from './lanes.js'
+import { TableLayout } from './tables.js'
+
+const PAGE = 65_536
+const MAX_PAGES = 65_536
+const ALIGNMENT = 64
+const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+
+const HOST: Readonly<Record<Hosted, (a: number, b: number) => number>> = {
+  sin: Math.sin,
+  cos: Math.cos,
+  '^': (a, b) => a ** b,
+}
+
+/** A program compiled for a precision, whatever the manifest. */
+export type Compiled = { module: WebAssembly.Module; plan: Plan; tables: TableLayout }
+
+/** An array of the kernel's memory and its key in the trees of state: a tensor's name, or `all`. */
+type Place = { key: string; array: FloatArray }
+type Places = { name: string; places: Place[] }
+
+/** What one allocation holds. */
+type Instance = {
+  buffer: ArrayBuffer
+  step: () => void
+  x: Place[]
+  slots: Places[]
+  inputs: Places[]
+  fields: (key0: number, key1: number) => void
+  table: Float64Array
+}
+
+export class WasmKernel implements Kernel {
+  readonly passes: number
+  private readonly shapes: readonly TensorShape[]
+  private readonly scalars: readonly { name: string; index: number }[]
+  /** By memory: a state computes in the memory that it was allocated in. */
+  private readonly instances = new WeakMap<ArrayBufferLike, Instance>()
+  /** The last allocated or run. */
+  private current?: Instance
+  /** For arrays that live elsewhere. */
+  private visitors?: Instance
+
+  constructor(
+    private readonly compiled: Compiled,
+    private readonly program: Program,
+    private readonly manifest: readonly TensorSpec[],
+    private readonly precision: Precision,
+  ) {
+    checkManifest(program, manifest)
+    this.shapes = manifest.map(tensorShape)
+    this.passes = compiled.plan.passes
+    this.scalars = scalarNames(program).map((name) => ({
+      name,
+      index: compiled.tables.offset('global', `scalar ${name}`) / 8,
+    }))
+  }
+
+  allocate(): { x: Tensors; slots: Slots } {
+    const { x, slots } = this.allocated()
+    for (const { name, places } of slots)
+      for (const { array } of places) array.fill(this.program.source.slots[name].initial ?? 0)
+    return { x: tree(x), slots: Object.fromEntries(slots.map(({ name, places }) => [name, tree(places)])) }
+  }
+
+  adopt(from: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
+    const to = this.allocate()
+    const { x, slots } = this.current as Instance
+    copyIn(x, from.x)
+    for (const { name, places } of slots) copyIn(places, from.slots[name])
+    return to
+  }
+
+  inputBuffer(input: string): Tensors {
+    const { inputs } = this.current ?? this.allocated()
+    const found = inputs.find(({ name }) => name === input)
+    if (!found) throw new RangeError(`the rule has no input "${input}"`)
+    return tree(found.places)
+  }
+
+  run(run: KernelRun): void {
+    const instance = this.instanceOf(run.x)
+    this.current = instance
+    for (const { name, index } of this.scalars) instance.table[index] = scalarOf(run, name)
+    for (const { name, places } of instance.inputs) copyIn(places, run.inputs[name])
+    const { seed = 0 } = run
+    instance.fields(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0)
+    copyIn(instance.x, run.x)
+    for (const { name, places } of instance.slots) copyIn(places, run.slots[name])
+    instance.step()
+    copyOut(instance.x, run.x)
+    for (const { name, places } of instance.slots) copyOut(places, run.slots[name])
+  }
+
+  reports(): { readonly [name: string]: number } {
+    if (!this.current) return {}
+    const { table } = this.current
+    const { tables, plan } = this.compiled
+    return Object.fromEntries(
+      [...plan.graph.reports].map(([name, node]) => [name, table[tables.offset('global', TableLayout.key(node)) / 8]]),
+    )
+  }
+
+  private allocated(): Instance {
+    const instance = this.instantiate()
+    this.instances.set(instance.buffer, instance)
+    this.current = instance
+    return instance
+  }
+
+  private instanceOf(x: Tensors): Instance {
+    const [first] = this.shapes
+    const known = first && this.instances.get(x[first.name].buffer)
+    if (known) return known
+    this.visitors ??= this.instantiate()
+    return this.visitors
+  }
+
+  /** A fresh memory and an instance of the module on it. */
+  private instantiate(): Instance {
+    const { tables, plan, module } = this.compiled
+    const { source } = this.program
+    const count = { tensor: totalElements(this.manifest), row: 0, column: 0, scalar: this.shapes.length, global: 1 }
+    for (const shape of this.shapes) {
+      count.row += domainSize('row', shape)
+      count.column += domainSize('column', shape)
+    }
+    const bytes = BYTES[this.precision]
+    const domains = new Map<string, Domain>(plan.scratch)
+    for (const [name, { kind }] of Object.entries(source.slots)) domains.set(name, kind)
+    const fields = new Set(plan.graph.fields.map(({ location }) => location))
+    const regionBytes = (name: string) => {
+      if (name.startsWith('sums ')) return 8 * count.column
+      if (fields.has(name)) return bytes * Math.ceil(count.tensor / FIELD_STEP) * FIELD_STEP
+      return bytes * count[domains.get(name) ?? 'tensor']
+    }
+    const address: Record<string, number> = {}
+    let end = ALIGNMENT
+    const place = (name: string, size: number) => {
+      address[name] = end
+      end = align(end + size)
+    }
+    place('table', tables.tableBytes)
+    place('records', tables.recordBytes * this.shapes.length)
+    address['records end'] = address.records + tables.recordBytes * this.shapes.length
+    address.elements = count.tensor
+    address['row bytes'] = bytes * count.row
+    address['column bytes'] = bytes * count.column
+    for (const name of tables.imports) if (!Object.hasOwn(address, name)) place(name, regionBytes(name))
+
+    const pages = Math.ceil(end / PAGE)
+    if (pages > MAX_PAGES)
+      throw new AsktellError(
+        'METHOD_UNSUITABLE',
+        `the wasm engine holds at most 4 GiB in ${this.precision}, and this rule needs ${(end / 2 ** 30).toFixed(1)} GiB for ${count.tensor} parameters`,
+      )
+    const memory = reserve(pages)
+    const { buffer } = memory
+    const { exports } = new WebAssembly.Instance(module, { host: { memory, ...HOST }, address })
+
+    const Floats = this.precision === 'f32' ? Float32Array : Float64Array
+    const views = (name: string, domain: Domain): Place[] => {
+      let at = address[name]
+      return this.shapes.map((shape) => {
+        const array = new Floats(buffer, at, domainSize(domain, shape))
+        at += array.byteLength
+        return { key: shape.name, array }
+      })
+    }
+    const number = (key: string, at: number): Place => ({ key, array: new Float64Array(buffer, at, 1) })
+    const slot = (name: string, kind: Domain): Place[] => {
+      if (kind === 'global') return [number('all', address.table + tables.offset(kind, name))]
+      if (kind !== 'scalar') return views(name, kind)
+      const first = address.records + tables.offset(kind, name)
+      return this.shapes.map((shape, k) => number(shape.name, first + k * tables.recordBytes))
+    }
+    const table = new Float64Array(buffer, address.table, tables.tableBytes / 8)
+    for (const domain of ['tensor', 'row', 'column', 'scalar'] as const)
+      table[tables.offset('global', `count ${domain}`) / 8] = count[domain]
+    this.writeRecords(buffer, address.records)
+    return {
+      buffer,
+      step: exports.step as () => void,
+      x: views('x', 'tensor'),
+      slots: Object.entries(source.slots).map(([name, { kind }]) => ({ name, places: slot(name, kind) })),
+      inputs: ['g', ...(source.inputs ?? [])].map((name) => ({ name, places: views(name, 'tensor') })),
+      fields: exports.fields as Instance['fields'],
+      table,
+    }
+  }
+
+  private writeRecords(buffer: ArrayBuffer, at: number): void {
+    const { recordBytes } = this.compiled.tables
+    const words = new Uint32Array(buffer)
+    const next = { first: 0, rowFirst: 0, columnFirst: 0 }
+    for (const [k, shape] of this.shapes.entries()) {
+      const { size, matrix, batch, rows, columns } = shape
+      const record = { ...next, size, matrix: Number(matrix), batch, rows, columns }
+      for (const [field, value] of Object.entries(record))
+        words[(at + k * recordBytes + TableLayout.fields[field as keyof typeof record]) / 4] = value
+      next.first += size
+      next.rowFirst += domainSize('row', shape)
+      next.columnFirst += domainSize('column', shape)
+    }
+  }
+}
+
+function reserve(pages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages })
+  } catch (cause) {
+    const message = `no memory is left for the ${Math.ceil(pages / 16)} MiB that the state needs`
+    throw new AsktellError('OVERLOADED', message, { cause })
+  }
+}
+
+const tree = (places: readonly Place[]): { [key: string]: FloatArray } =>
+  Object.fromEntries(places.map(({ key, array }) => [key, array]))
+
+const isResident = (own: FloatArray, other: FloatArray) =>
+  own === other || (own.buffer === other.buffer && own.byteOffset === other.byteOffset)
+
+function copyIn(places: readonly Place[], from: Tensors): void {
+  for (const { key, array } of places) if (!isResident(array, from[key])) array.set(from[key])
+}
+
+function copyOut(places: readonly Place[], to: Tensors): void {
+  for (const { key, array } of places) if (!isResident(array, to[key])) to[key].set(array)
+}

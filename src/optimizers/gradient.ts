@@ -1,0 +1,228 @@
+/**
+ * Makes a method of a preset: a rule as text, around which a config puts transforms, a schedule, a driver, a projection
+ * and an average. All rule text of a step is one program; the driver decides where gradients are asked.
+ */
+import { z } from 'zod'
+import { AsktellError, type Issue } from '../core/errors.js'
+import { defineMethod, type Facts, type Method, type Outcome, type Recipe, type Reference } from '../core/method.js'
+import type { Observation, Query } from '../core/query.js'
+import { Rng, rngStream } from '../core/rng.js'
+import { field } from '../core/schema.js'
+import type { Problem, TensorsSpace } from '../core/space.js'
+import type { TensorSpec, Tensors } from '../core/tensor.js'
+import { averagings } from './averaging.js'
+import { drivers } from './drivers/index.js'
+import { compileRule } from './language/check.js'
+import {
+  type Common,
+  type GradientState,
+  kernelOf,
+  Machine,
+  program,
+  type RuleOf,
+  slotElements,
+  spaceOf,
+} from './machine.js'
+import { schedules } from './schedules/index.js'
+import { transforms } from './transforms/index.js'
+
+/** What every gradient method can be composed with. */
+const composition = {
+  driver: field(drivers.schema.prefault({ id: 'step' }), 'What is asked per step, and where.'),
+  transforms: field(z.array(transforms.schema).default([]), 'What is done to the gradient before the rule, in order.'),
+  schedule: field(schedules.schema.prefault({ id: 'constant' }), 'The learning rate over the steps.', {
+    mutable: true,
+  }),
+  averaging: field(
+    averagings.schema.prefault({ id: 'none' }),
+    'The average of iterates that is served as the estimate.',
+  ),
+  ball: field(
+    z.number().positive().optional(),
+    'Keeps x within this distance of the origin, all tensors as one vector.',
+  ),
+  precision: field(
+    z.enum(['auto', 'f32', 'f64']).default('auto'),
+    'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64.',
+  ),
+  reportNorm: field(
+    z.boolean().default(true),
+    'Reports the norm of every gradient that the rule is given, at the cost of a reduction over it.',
+  ),
+}
+type CommonInput = z.input<z.ZodObject<typeof composition>>
+
+export type PresetConfig<F extends z.ZodRawShape> = z.output<z.ZodObject<F>> & Common
+
+/** A gradient method as data. */
+export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
+  id: string
+  version?: number
+  title: string
+  summary: string
+  references: readonly Reference[]
+  /** The rule's own hyperparameters, `learningRate` among them. */
+  fields: F
+  /** Defaults that differ: of the common fields, or of the fields of a preset that this one is made from. */
+  defaults?: { [K in keyof CommonInput]?: CommonInput[K] } & { [K in keyof F]?: z.input<F[K]> }
+  /** The rule. `lr` is the learning rate after the schedule. Slots must not depend on mutable fields. */
+  rule: RuleOf<PresetConfig<F>>
+  check?(config: PresetConfig<F>, problem: Problem): Issue[]
+  invariances?: Facts['invariances']
+  recipes: readonly Recipe<PresetConfig<F>>[]
+}
+
+/** The same field with another default. */
+function withDefault(schema: z.ZodType, value: unknown): z.ZodType {
+  const inner = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? schema.unwrap() : schema
+  return (inner as z.ZodType).prefault(value).meta(schema.meta() ?? {})
+}
+
+/** Declares the method of a preset. */
+export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Method<PresetConfig<F>, GradientState> {
+  const { id, title, summary, references, recipes, rule, invariances = [] } = preset
+  const shape: Record<string, z.ZodType> = { ...composition, ...(preset.fields as object) }
+  for (const [name, value] of Object.entries(preset.defaults ?? {})) shape[name] = withDefault(shape[name], value)
+
+  return defineMethod<PresetConfig<F>, GradientState>({
+    id,
+    version: preset.version ?? 1,
+    stateVersion: 1,
+    family: 'gradient',
+    title,
+    summary,
+    references,
+    recipes,
+    config: z.strictObject(shape) as unknown as z.ZodType<PresetConfig<F>>,
+    facts: {
+      spaces: ['tensors'],
+      objectives: 'one',
+      constraints: false,
+      parallel: false,
+      unsolicited: 'reject',
+      invariances,
+    },
+    equations: (config) => compileRule(program(rule, config, EXAMPLE).source).latex,
+    needs: () => ['gradient'],
+    check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
+
+    init(run, seed) {
+      const rng = rngStream(seed, 'rule')
+      const state: GradientState = {
+        ...Machine.allocate(rule, run),
+        t: 0,
+        rateSum: 0,
+        asked: 0,
+        received: 0,
+        ask: { point: 'x', purpose: 'step' },
+        open: null,
+        fieldSeed: new Rng(rng).word(),
+        rng,
+        metrics: {},
+        snapshot: null,
+      }
+      const { driver } = run.config
+      state.ask = drivers.of(driver).begin(driver, new Machine(rule, run, state))
+      return state
+    },
+
+    step(run, state, events): Outcome<GradientState> {
+      let capacity = 0
+      for (const event of events) {
+        if (event.type === 'capacity') capacity += event.count
+        // Programs hold text that depends on the config.
+        if (event.type === 'reconfigure') run.memo.clear()
+        if (event.type === 'observation' && event.query.id === state.open) {
+          state.open = null
+          const gradient = descent(event.observation, run.problem)
+          if (!gradient) continue // The same point is asked again.
+          state.received++
+          const { driver } = run.config
+          state.ask = drivers.of(driver).advance(driver, new Machine(rule, run, state), gradient)
+        }
+      }
+      const queries = state.open === null ? [query(state)] : []
+      const short = { reason: 'the next step waits for the gradient of this one', until: 'tell' as const }
+      return {
+        state,
+        queries,
+        status: { phase: 'running' },
+        ...(capacity > queries.length ? { short } : {}),
+      }
+    },
+
+    estimate(run, state) {
+      const averaged = state.t > 0 && averagings.of(run.config.averaging).weight !== undefined
+      const name = state.snapshot ? 'snapshot' : averaged ? 'average' : 'x'
+      return {
+        kind: name === 'average' ? 'average' : 'iterate',
+        points: [{ point: { kind: 'view', name } }],
+        step: state.t,
+        metrics: { ...state.metrics, gradients: state.received, slotElements: slotElements(state.slots) },
+      }
+    },
+
+    view(run, state, name) {
+      const views: { [name: string]: Tensors | undefined } = {
+        ...state.driver.points,
+        x: state.x,
+        snapshot: state.snapshot ?? undefined,
+        average: averagings.of(run.config.averaging).weight && state.slots.average,
+      }
+      const tensors = views[name]
+      if (!tensors) throw new AsktellError('INVALID_ARGUMENT', `${id} has no view "${name}"`)
+      return tensors
+    },
+  })
+}
+
+/** Tensors of every rank, for the equations. */
+const EXAMPLE: TensorsSpace = {
+  kind: 'tensors',
+  tensors: [{ name: 'w', shape: [2, 2], dtype: 'f64' }],
+}
+
+/** The next query; a point that was not answered is asked again under a new id and the same sample. */
+function query(state: GradientState): Query {
+  const { point, purpose, sample = '' } = state.ask
+  state.open = `g${++state.asked}`
+  return {
+    id: state.open,
+    points: [{ kind: 'view', name: point }],
+    wants: [{ kind: 'gradient' }],
+    sampleKey: `s${state.t + 1}${sample}`,
+    purpose,
+  }
+}
+
+/** The gradient of a loss to minimize: what was told, negated where the objective is maximized; none where none came. */
+function descent({ status, gradients }: Observation, problem: Problem): Tensors | undefined {
+  if (status !== 'ok' || !gradients) return undefined
+  const maximize = problem.objectives[0].direction === 'maximize'
+  const [told] = gradients
+  const of = ({ name }: TensorSpec) => (maximize ? told[name].map((value) => -value) : told[name])
+  return Object.fromEntries(spaceOf(problem).tensors.map((spec) => [spec.name, of(spec)]))
+}
+
+function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<F>, problem: Problem): Issue[] {
+  const space = spaceOf(problem)
+  const issues: Issue[] = [...(preset.check?.(config, problem) ?? [])]
+  config.transforms.forEach((part, i) => {
+    for (const { field: name, message } of transforms.of(part).check?.(part, space.tensors) ?? [])
+      issues.push({ path: `config.transforms[${i}].${name}`, message })
+  })
+  const { low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY } = space
+  if (config.ball !== undefined && (space.low !== undefined || space.high !== undefined))
+    issues.push({ path: 'config.ball', message: 'a space with low or high keeps x in a box; it takes no ball' })
+  for (const [name, values] of Object.entries(space.initial ?? {}))
+    if (values.some((value) => value < low || value > high))
+      issues.push({ path: `space.initial.${name}`, message: `expected values from ${low} to ${high}` })
+  if (issues.length > 0) return issues
+  try {
+    kernelOf(program(preset.rule, config, space), space.tensors, 'interpreter', 'f64')
+  } catch (error) {
+    if (!(error instanceof AsktellError)) throw error
+    issues.push({ path: 'config', message: error.message })
+  }
+  return issues
+}

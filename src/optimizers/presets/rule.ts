@@ -1,0 +1,86 @@
+/** A rule of the user's own, sent as text: checked, compiled and fused like the rules of this library. */
+import { z } from 'zod'
+import { AsktellError, type Issue } from '../../core/errors.js'
+import { field } from '../../core/schema.js'
+import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { compileRule } from '../language/check.js'
+import { real } from '../parts.js'
+import { selfDeclared } from '../self-declared.js'
+
+const fields = {
+  learningRate: real('The name `lr` in the text, after the schedule.', {
+    default: 0.001,
+    min: 0,
+    mutable: true,
+    log: true,
+    source: 'ours',
+  }),
+  text: field(
+    z.string().default('x = x - lr*g'),
+    'Assignments, one per line. `x` is the parameter, `g` its gradient, `t` the step from 1, `lr` the learning rate.',
+  ),
+  slots: field(
+    z
+      .union([
+        z.record(
+          z.string(),
+          z.strictObject({
+            kind: z.enum(['tensor', 'scalar', 'global', 'row', 'column']),
+            initial: z.number().optional(),
+          }),
+        ),
+        z.literal('inferred'),
+      ])
+      .default({}),
+    'State that the text keeps between steps: like each tensor, one number per tensor or for all, row or column means. ' +
+      '"inferred": every name that is read before it is assigned is a slot like each tensor, zero at the start.',
+  ),
+  hyperparameters: field(z.record(z.string(), z.number()).default({}), 'Numbers that the text uses by name.', {
+    mutable: true,
+  }),
+}
+type Config = PresetConfig<typeof fields>
+
+const slotsOf = ({ text, slots, hyperparameters }: Config) =>
+  slots === 'inferred' ? selfDeclared(text, Object.keys(hyperparameters)).slots : slots
+
+const piece = (config: Config) => ({
+  text: config.text,
+  slots: slotsOf(config),
+  scalars: () => config.hyperparameters,
+})
+
+/** The text by itself, so that lines and columns are those that its author sees. */
+function check(config: Config): Issue[] {
+  const { text, hyperparameters } = config
+  try {
+    compileRule({ text, slots: slotsOf(config), hyperparameters: ['lr', ...Object.keys(hyperparameters)] })
+    return []
+  } catch (error) {
+    if (!(error instanceof AsktellError)) throw error
+    return error.issues.map(({ path, message }) => ({ path: path.replace(/^rule/, 'config'), message }))
+  }
+}
+
+export const method = gradientMethod<typeof fields>({
+  id: 'rule',
+  title: 'Rule as text',
+  summary: 'An update rule in the rule language: equations as in a paper, with slots and hyperparameters beside them.',
+  references: [],
+  fields,
+  rule: piece,
+  check,
+  recipes: [
+    {
+      problem: 'quadratic',
+      config: {
+        learningRate: 0.1,
+        text: 'v = mu*v + g\nx = x - lr*v',
+        slots: { v: { kind: 'tensor' } },
+        hyperparameters: { mu: 0.5 },
+      },
+      maxEvaluations: 100,
+      target: 1e-6,
+    },
+  ],
+})

@@ -1,0 +1,7 @@
+import { family } from '../parts.js'
+import { clipNorm } from './clip-norm.js'
+import { clipValue } from './clip-value.js'
+import { gradientNoise } from './gradient-noise.js'
+import { weightDecay } from './weight-decay.js'
+
+export const transforms = family([clipNorm, clipValue, weightDecay, gradientNoise])

@@ -1,0 +1,17 @@
+/** A transform is rule text that runs ahead of the rule, in the same program, so that both fuse into the same passes. */
+import type { z } from 'zod'
+import type { TensorSpec } from '../../core/tensor.js'
+import type { Piece } from '../compose.js'
+import type { Part, PartConfig } from '../parts.js'
+
+export interface Transform<F extends z.ZodRawShape = z.ZodRawShape> extends Part {
+  fields: F
+  /** Text that rewrites `g`, or `x` before the step. `lr` and `t` are those of the step. */
+  piece(config: PartConfig<F>, tensors: readonly TensorSpec[]): Piece
+  /** What is wrong with the config for these tensors: a field and a message. */
+  check?(config: PartConfig<F>, tensors: readonly TensorSpec[]): readonly { field: string; message: string }[]
+}
+
+/** Declares a transform; the type of its config is checked here and erased by the family. */
+export const defineTransform = <F extends z.ZodRawShape>(transform: Transform<F>): Transform =>
+  transform as unknown as Transform

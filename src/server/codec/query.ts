@@ -1,0 +1,177 @@
+/** Queries, observations, points and trials between protocol and domain. */
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import {
+  type PointSchema,
+  type Observation as ProtoObservation,
+  type Point as ProtoPoint,
+  ObservationStatus as ProtoStatus,
+  TrialState as ProtoTrialState,
+  type Usage as ProtoUsage,
+  type QuerySchema,
+  type TrialSchema,
+  type WantSchema,
+} from '../../core/gen/asktell/v1/query_pb.js'
+import type { Observation, ObservationStatus, Point, Want } from '../../core/query.js'
+import type { Problem } from '../../core/space.js'
+import type { Dtype, TensorSpec, Tensors } from '../../core/tensor.js'
+import type { LeasedQuery, Trial, TrialState } from '../../sessions/api.js'
+import { count, enumTable, fail, int64, params, timestamp, unlessEmpty } from './basics.js'
+import { tensorsFromProto, tensorsToProto } from './tensors.js'
+
+export const statuses = enumTable<ProtoStatus, ObservationStatus>([
+  [ProtoStatus.OK, 'ok'],
+  [ProtoStatus.FAILED, 'failed'],
+  [ProtoStatus.INFEASIBLE, 'infeasible'],
+  [ProtoStatus.PRUNED, 'pruned'],
+  [ProtoStatus.CANCELLED, 'cancelled'],
+])
+
+export const trialStates = enumTable<ProtoTrialState, TrialState>([
+  [ProtoTrialState.WAITING, 'waiting'],
+  [ProtoTrialState.RUNNING, 'running'],
+  [ProtoTrialState.COMPLETED, 'completed'],
+  [ProtoTrialState.FAILED, 'failed'],
+  [ProtoTrialState.INFEASIBLE, 'infeasible'],
+  [ProtoTrialState.PRUNED, 'pruned'],
+  [ProtoTrialState.CANCELLED, 'cancelled'],
+])
+
+/** Tensors of the session's space; none for other spaces, so that every tensor sent is refused by name. */
+export const manifest = (problem: Problem): readonly TensorSpec[] =>
+  problem.space.kind === 'tensors' ? problem.space.tensors : []
+
+export function pointFromProto(point: ProtoPoint, specs: readonly TensorSpec[], path: string): Point {
+  const { kind } = point
+  switch (kind.case) {
+    case 'tensors':
+      return {
+        kind: 'tensors',
+        tensors: tensorsFromProto(kind.value.tensors, specs, `${path}.tensors`, 'INVALID_ARGUMENT'),
+      }
+    case 'params':
+      return { kind: 'params', params: params(kind.value, `${path}.params`) }
+    case 'text':
+      return { kind: 'text', text: kind.value.components }
+    case 'item':
+      return { kind: 'item', item: kind.value }
+    default:
+      return fail(path, 'expected one of tensors, params, text, item')
+  }
+}
+
+/** `view` is resolved by the caller: `tensors` are then those of the view, or undefined where they are left out. */
+export function pointToProto(
+  point: Point,
+  specs: readonly TensorSpec[],
+  encoding: Dtype | undefined,
+  tensors: Tensors | undefined,
+): MessageInitShape<typeof PointSchema> {
+  switch (point.kind) {
+    case 'view':
+    case 'tensors':
+      return { kind: { case: 'tensors', value: tensorsToProto(tensors ?? {}, specs, encoding) } }
+    case 'params':
+      return { kind: { case: 'params', value: point.params as Record<string, string | number | boolean> } }
+    case 'text':
+      return { kind: { case: 'text', value: { components: { ...point.text } } } }
+    case 'item':
+      return { kind: { case: 'item', value: point.item } }
+  }
+}
+
+export function wantToProto(want: Want): MessageInitShape<typeof WantSchema> {
+  switch (want.kind) {
+    case 'value':
+    case 'gradient':
+      return { kind: { case: want.kind, value: {} } }
+    case 'ranking':
+      return { kind: { case: 'ranking', value: { top: want.top } } }
+    case 'completion': {
+      const { purpose, messages, count, temperature, maxTokens } = want
+      return {
+        kind: {
+          case: 'completion',
+          value: { purpose, messages: messages.map((m) => ({ ...m })), count, temperature, maxTokens },
+        },
+      }
+    }
+    case 'score':
+      return { kind: { case: 'score', value: { examples: [...(want.examples ?? [])] } } }
+  }
+}
+
+export function queryToProto(
+  query: LeasedQuery,
+  points: MessageInitShape<typeof PointSchema>[],
+): MessageInitShape<typeof QuerySchema> {
+  return {
+    id: query.id,
+    points,
+    wants: query.wants.map(wantToProto),
+    sampleKey: query.sampleKey,
+    purpose: query.purpose,
+    trial: query.trial === undefined ? undefined : int64(query.trial),
+    leaseUntil: timestamp(query.leaseUntil),
+    attempt: query.attempt,
+  }
+}
+
+export function observationFromProto(
+  o: ProtoObservation,
+  specs: readonly TensorSpec[],
+  path: string,
+  assembled?: readonly Tensors[],
+): Observation & { point?: Point } {
+  if (!o.queryId && !o.point) fail(`${path}.query_id`, 'expected the id of a query, or a point that was not asked')
+  if (o.queryId && o.point) fail(`${path}.point`, 'an observation of a query takes no point')
+  if (assembled && o.gradients.length > 0) fail(`${path}.gradients`, 'gradients were sent in chunks already')
+  const gradients =
+    assembled ??
+    o.gradients.map((g, p) => tensorsFromProto(g.tensors, specs, `${path}.gradients[${p}]`, 'OBSERVATION_INVALID'))
+  return {
+    queryId: o.queryId,
+    status: statuses.read(o.status, `${path}.status`) ?? 'ok',
+    values: unlessEmpty(o.values.map((v) => v.values)),
+    noise: unlessEmpty(o.noise.map((v) => v.values)),
+    constraints: unlessEmpty(o.constraints.map((v) => v.values)),
+    gradients: unlessEmpty(gradients),
+    ranking: o.ranking?.ties.map((tie) => tie.points),
+    completions: unlessEmpty(o.completions),
+    scores: unlessEmpty(
+      o.scores.map(({ score, examples, outputs }) => ({
+        score,
+        examples: unlessEmpty(examples),
+        outputs: unlessEmpty(outputs),
+      })),
+    ),
+    usage: o.usage && usageFromProto(o.usage, `${path}.usage`),
+    ...(o.message && { message: o.message }),
+    ...(o.point && { point: pointFromProto(o.point, specs, `${path}.point`) }),
+  }
+}
+
+function usageFromProto(usage: ProtoUsage, path: string) {
+  if (!(usage.money >= 0 && Number.isFinite(usage.money)))
+    fail(`${path}.money`, `expected a number >= 0, got ${usage.money}`)
+  return {
+    calls: count(usage.calls, `${path}.calls`),
+    promptTokens: count(usage.promptTokens, `${path}.prompt_tokens`),
+    completionTokens: count(usage.completionTokens, `${path}.completion_tokens`),
+    money: usage.money,
+  }
+}
+
+export function trialToProto(trial: Trial): MessageInitShape<typeof TrialSchema> {
+  return {
+    number: int64(trial.number),
+    queryId: trial.queryId,
+    state: trialStates.write(trial.state),
+    params: trial.params as Record<string, string | number | boolean>,
+    values: [...(trial.values ?? [])],
+    constraints: [...(trial.constraints ?? [])],
+    intermediates: trial.intermediates.map(({ step, value }) => ({ step: int64(step), value })),
+    createTime: timestamp(trial.createTime),
+    endTime: trial.endTime === undefined ? undefined : timestamp(trial.endTime),
+    message: trial.message,
+  }
+}

@@ -1,0 +1,152 @@
+/** Tensors on the wire: packed little-endian bytes in four encodings, whole or in chunks. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { Reason } from '../../core/errors.js'
+import {
+  Dtype as ProtoDtype,
+  type Tensor as ProtoTensor,
+  TensorSchema,
+  type TensorsSchema,
+} from '../../core/gen/asktell/v1/tensor_pb.js'
+import { DTYPES, type Dtype, elements, type FloatArray, type TensorSpec, type Tensors } from '../../core/tensor.js'
+import { count, enumTable, fail, quote } from './basics.js'
+import { decodeHalf, encodeHalf } from './halves.js'
+
+export const dtypes = enumTable<ProtoDtype, Dtype>([
+  [ProtoDtype.F32, 'f32'],
+  [ProtoDtype.F64, 'f64'],
+  [ProtoDtype.BF16, 'bf16'],
+  [ProtoDtype.F16, 'f16'],
+])
+
+/** The array in which a session computes with this tensor. */
+export const arrayFor = (spec: TensorSpec): FloatArray =>
+  spec.dtype === 'f64' ? new Float64Array(elements(spec.shape)) : new Float32Array(elements(spec.shape))
+
+/** Decodes packed bytes into `into` from element `at` on. The bytes need not be aligned. */
+export function decodeInto(bytes: Uint8Array, dtype: Dtype, into: FloatArray, at: number): void {
+  const n = bytes.length / DTYPES[dtype]
+  if ((dtype === 'f32' && into instanceof Float32Array) || (dtype === 'f64' && into instanceof Float64Array)) {
+    new Uint8Array(into.buffer, into.byteOffset + at * DTYPES[dtype], bytes.length).set(bytes)
+    return
+  }
+  // Not slice(): that of a Buffer is no copy.
+  const aligned = bytes.byteOffset % DTYPES[dtype] === 0 ? bytes : new Uint8Array(bytes)
+  if (dtype === 'f32') into.set(new Float32Array(aligned.buffer, aligned.byteOffset, n), at)
+  else if (dtype === 'f64') into.set(new Float64Array(aligned.buffer, aligned.byteOffset, n), at)
+  else decodeHalf(dtype, new Uint16Array(aligned.buffer, aligned.byteOffset, n), into, at)
+}
+
+/** Packed bytes of an array; a copy, also where the encoding is the array's own. */
+export function encode(values: FloatArray, dtype: Dtype): Uint8Array {
+  if (dtype === 'f32' || dtype === 'f64') {
+    const copy = dtype === 'f32' ? new Float32Array(values) : new Float64Array(values)
+    return new Uint8Array(copy.buffer)
+  }
+  return new Uint8Array(encodeHalf(dtype, values).buffer)
+}
+
+/**
+ * Puts tensors together from chunks that come in any order. `done` refuses what does not cover each tensor exactly.
+ * Paths are those of the request that carries the chunk.
+ */
+export class TensorAssembler {
+  private readonly specs: Map<string, TensorSpec>
+  private readonly arrays = new Map<string, FloatArray>()
+  /** Covered ranges of elements by tensor, sorted and merged. */
+  private readonly covered = new Map<string, [number, number][]>()
+
+  constructor(
+    specs: readonly TensorSpec[],
+    private readonly reason: Reason,
+    /** Told of every array before it is made, in bytes; may refuse. */
+    private readonly reserve: (bytes: number) => void = () => {},
+  ) {
+    this.specs = new Map(specs.map((spec) => [spec.name, spec]))
+  }
+
+  add(tensor: ProtoTensor, path: string): void {
+    const { name, data } = tensor
+    const spec = this.specs.get(name)
+    if (!spec) return fail(`${path}.name`, `the space has no tensor ${quote(name)}`, this.reason)
+    const dtype = dtypes.read(tensor.dtype, `${path}.dtype`) ?? spec.dtype
+    const size = elements(spec.shape)
+    const start = count(tensor.offset, `${path}.offset`)
+    if (data.length % DTYPES[dtype] !== 0)
+      fail(`${path}.data`, `expected a multiple of ${DTYPES[dtype]} bytes (${dtype}), got ${data.length}`, this.reason)
+    const end = start + data.length / DTYPES[dtype]
+    if (end > size)
+      fail(
+        `${path}.data`,
+        `expected at most ${size - start} elements from ${start} on, got ${end - start}`,
+        this.reason,
+      )
+    this.cover(name, start, end, path)
+    let array = this.arrays.get(name)
+    if (!array) {
+      this.reserve(size * (spec.dtype === 'f64' ? 8 : 4))
+      this.arrays.set(name, (array = arrayFor(spec)))
+    }
+    decodeInto(data, dtype, array, start)
+  }
+
+  private cover(name: string, start: number, end: number, path: string): void {
+    if (start === end) return
+    let ranges = this.covered.get(name)
+    if (!ranges) this.covered.set(name, (ranges = []))
+    let i = ranges.findIndex(([from]) => from >= start)
+    if (i < 0) i = ranges.length
+    const [before, after] = [ranges[i - 1], ranges[i]]
+    if ((before && before[1] > start) || (after && after[0] < end))
+      fail(`${path}.offset`, `elements ${start} to ${end - 1} of ${quote(name)} were sent before`, this.reason)
+    const joinsBefore = before?.[1] === start
+    const joinsAfter = after?.[0] === end
+    ranges.splice(i - Number(joinsBefore), Number(joinsBefore) + Number(joinsAfter), [
+      joinsBefore ? before[0] : start,
+      joinsAfter ? after[1] : end,
+    ])
+  }
+
+  /** The tensors, each complete. Those of which nothing came are refused too, unless `partial`. */
+  done(path: string, partial = false): Tensors {
+    for (const [name, spec] of this.specs) {
+      const ranges = this.covered.get(name)
+      if (!ranges) {
+        if (!partial) fail(path, `tensor ${quote(name)} is missing`, this.reason)
+        continue
+      }
+      const size = elements(spec.shape)
+      const got = ranges.reduce((n, [start, end]) => n + end - start, 0)
+      if (got !== size) fail(path, `tensor ${quote(name)} has ${size} elements, got ${got}`, this.reason)
+    }
+    return Object.fromEntries(this.arrays)
+  }
+}
+
+export function tensorsFromProto(
+  tensors: readonly ProtoTensor[],
+  specs: readonly TensorSpec[],
+  path: string,
+  reason: Reason,
+  partial = false,
+): Tensors {
+  const assembler = new TensorAssembler(specs, reason)
+  tensors.forEach((tensor, k) => {
+    assembler.add(tensor, `${path}.tensors[${k}]`)
+  })
+  return assembler.done(path, partial)
+}
+
+/** Each tensor in `encoding`, or in the manifest's own. Copies: the arrays may change right after. */
+export function tensorsToProto(
+  tensors: Tensors,
+  specs: readonly TensorSpec[],
+  encoding: Dtype | undefined,
+): MessageInitShape<typeof TensorsSchema> {
+  const own = new Map(specs.map((spec) => [spec.name, spec.dtype]))
+  return {
+    tensors: Object.entries(tensors).map(([name, values]) => {
+      const dtype = encoding ?? own.get(name) ?? (values instanceof Float64Array ? 'f64' : 'f32')
+      return create(TensorSchema, { name, dtype: dtypes.write(dtype), data: encode(values, dtype) })
+    }),
+  }
+}

@@ -1,0 +1,38 @@
+/** A server stream as server-sent events (WHATWG HTML, section 9.2): `id` is the revision to resume after. */
+import { type DescMethod, type Message, toJson } from '@bufbuild/protobuf'
+import type { Response } from 'express'
+import { asError, problem } from '../errors.js'
+import { pump, write } from '../pump.js'
+
+const KEEP_ALIVE_MS = 15_000
+
+export async function sendEvents(
+  method: DescMethod,
+  events: AsyncIterable<Message>,
+  res: Response,
+  gone: AbortSignal,
+): Promise<void> {
+  res.set({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+  res.flushHeaders()
+  // A comment, so that proxies do not take a quiet stream for a dead one; not on top of bytes that nobody reads.
+  const keepAlive = setInterval(() => {
+    if (!res.writableNeedDrain) res.write(':\n\n')
+  }, KEEP_ALIVE_MS)
+  try {
+    await pump(lines(method, events), res, gone)
+  } catch (error) {
+    if (!gone.aborted)
+      await write(res, `event: error\ndata: ${JSON.stringify(problem(asError(error), res.locals.requestId))}\n\n`, gone)
+  } finally {
+    clearInterval(keepAlive)
+    res.end()
+  }
+}
+
+async function* lines(method: DescMethod, events: AsyncIterable<Message>): AsyncGenerator<string> {
+  for await (const event of events) {
+    const { revision } = event as Message & { revision?: bigint }
+    const id = revision === undefined ? '' : `id: ${revision}\n`
+    yield `${id}data: ${JSON.stringify(toJson(method.output, event))}\n\n`
+  }
+}

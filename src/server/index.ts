@@ -1,0 +1,135 @@
+/** One server: sessions behind gRPC and HTTP. No global state, so that a process may run several. */
+import { readFileSync } from 'node:fs'
+import type { Tracer } from '@opentelemetry/api'
+import type { Logger } from 'pino'
+import type { Sessions } from '../sessions/api.js'
+import { createSessions, type Store } from '../sessions/index.js'
+import { LmdbStore } from '../sessions/stores/lmdb.js'
+import { MemoryStore } from '../sessions/stores/memory.js'
+import { Authorizer } from './auth.js'
+import { Dispatcher } from './call.js'
+import type { Config } from './config.js'
+import { startGrpc } from './grpc/server.js'
+import { startHttp } from './http/server.js'
+import { createService } from './service.js'
+import { createLog, createTracer, Telemetry } from './telemetry.js'
+
+export { type Config, configPrint, configSchema, type LoadedConfig, loadConfig } from './config.js'
+
+export type RunningServer = {
+  host: string
+  grpcPort: number
+  httpPort: number
+  /** Drains: readiness fails at once, streams end with UNAVAILABLE, calls in flight finish within drainSeconds. */
+  close(): Promise<void>
+}
+
+/** Parts that a test or an embedding process may bring along. */
+export type Parts = {
+  sessions?: Sessions
+  log?: Logger
+  tracer?: Tracer
+  /** Gets the ready line; standard output by default. */
+  onReady?: (line: string) => void
+  /** The disk no longer keeps its promises, and nothing may be acknowledged any more. Exits by default. */
+  onFatal?: (error: Error) => void
+}
+
+export async function startServer(config: Config, parts: Parts = {}): Promise<RunningServer> {
+  const log = parts.log ?? createLog(config.logLevel)
+  const tracing = parts.tracer
+    ? { tracer: parts.tracer, close: async () => {} }
+    : await createTracer(config.otlpEndpoint)
+  const telemetry: Telemetry = new Telemetry(log, tracing.tracer, () => dispatcher.active)
+  const sessions = parts.sessions ?? (await openSessions(config, telemetry, parts.onFatal ?? (() => process.exit(1))))
+  const dispatcher = new Dispatcher(
+    createService(sessions, telemetry, { maxGradientBytes: config.maxGradientBytes }),
+    telemetry,
+  )
+  const authorizer = new Authorizer(config.apiKeys)
+
+  const notReady = async () => {
+    const { ready, reason } = await sessions.ready()
+    return [
+      ...(dispatcher.draining.aborted ? ['draining'] : []),
+      ...(ready ? [] : [reason ?? 'the store takes no writes']),
+    ]
+  }
+  const grpc = await startGrpc(config, dispatcher, authorizer)
+  const http = await startHttp(config, dispatcher, authorizer, telemetry, { version, notReady })
+
+  const close = async () => {
+    grpc.drain()
+    dispatcher.drain()
+    const deadline = AbortSignal.timeout(config.drainSeconds * 1000)
+    // HTTP listens as long as calls are in flight, so that probes see why.
+    await Promise.all([grpc.close(deadline), Promise.race([dispatcher.idle(), aborted(deadline)])])
+    await http.close(deadline)
+    await sessions.close()
+    await tracing.close()
+    telemetry.close()
+    log.info('stopped')
+  }
+  let closing: Promise<void> | undefined
+  const { host } = config
+  const ready = { ready: true, host, grpcPort: grpc.port, httpPort: http.port, pid: process.pid, version }
+  log.info(ready, 'listening')
+  ;(parts.onReady ?? ((line) => process.stdout.write(`${line}\n`)))(JSON.stringify(ready))
+  return { host, grpcPort: grpc.port, httpPort: http.port, close: () => (closing ??= close()) }
+}
+
+function openSessions(config: Config, telemetry: Telemetry, onFatal: (error: Error) => void): Promise<Sessions> {
+  const fatal = (error: Error) => {
+    telemetry.log.fatal({ err: error }, 'the store failed')
+    onFatal(error)
+  }
+  const store: Store = config.store === 'memory' ? new MemoryStore() : new LmdbStore(config.dataDir, { fatal })
+  return createSessions({
+    store: timed(store, telemetry),
+    engine: config.engine,
+    hooks: { warn: (message, fields) => telemetry.log.warn(fields, message), fatal },
+  })
+}
+
+/** The same store, its writes timed. */
+function timed(store: Store, telemetry: Telemetry): Store {
+  const write = store.write.bind(store)
+  store.write = async (writes) => {
+    const started = performance.now()
+    await write(writes)
+    telemetry.flushed((performance.now() - started) / 1000)
+  }
+  return store
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** Closes on the first SIGTERM or SIGINT and exits; a second one exits at once. */
+export function closeOnSignals(server: RunningServer, exit: (code: number) => void = process.exit): void {
+  let signalled = false
+  const onSignal = () => {
+    if (signalled) return exit(1)
+    signalled = true
+    server.close().then(
+      () => exit(0),
+      () => exit(1),
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+}
+
+/** From the package this file is part of, built or not. */
+const version: string = (() => {
+  for (const up of ['../..', '../../..']) {
+    try {
+      const found = JSON.parse(readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8'))
+      if (found.name === 'asktell') return found.version
+    } catch {}
+  }
+  return '0.0.0'
+})()

@@ -1,0 +1,43 @@
+/** Where a method's state lives: on this thread (inline) or on a worker of the pool. The session can't tell. */
+import type { Estimate, Run, Status } from '../../core/method.js'
+import type { Event, Query } from '../../core/query.js'
+import type { Problem } from '../../core/space.js'
+import type { Tensors } from '../../core/tensor.js'
+
+/** All that it takes to start a method. */
+export type Setup = {
+  method: string
+  config: unknown
+  problem: Problem
+  engine: Run<unknown>['engine']
+  seed: number
+  /** encodeTree of the state to go on from; a fresh one by `init` when absent. */
+  state?: Uint8Array
+  /** Layout of `state`; brought along by the method's `migrate` when it is an older one. */
+  stateVersion?: number
+}
+/** An outcome without the state, which stays with the host. */
+export type Reaction = {
+  queries: readonly Query[]
+  status: Status
+  short?: { reason: string; until: 'tell' | 'never' }
+}
+
+type Maybe<T> = T | Promise<T>
+
+export interface Host {
+  step(events: readonly Event[]): Maybe<Reaction>
+  /** The config has new values in mutable fields. */
+  reconfigure(config: unknown, changed: readonly string[]): Maybe<Reaction>
+  estimate(): Maybe<Estimate>
+  /** Inline, the arrays are the method's own. */
+  view(name: string): Maybe<Tensors>
+  /** encodeTree of the state. */
+  state(): Maybe<Uint8Array>
+  close(): void
+}
+
+export interface Hosts {
+  open(setup: Setup): Promise<Host>
+  close(): Promise<void>
+}

@@ -1,0 +1,144 @@
+/**
+ * Runs heavy methods on worker threads, so that a fit of a second never delays other calls. A session stays on one worker,
+ * which holds its state and all that is derived from it.
+ */
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { AsktellError } from '../../core/errors.js'
+import type { Event } from '../../core/query.js'
+import type { Host, Hosts, Setup } from './host.js'
+import type { Call, Reply } from './worker.js'
+
+type Thread = {
+  worker: Worker
+  hosts: number
+  calls: Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>
+  /** Why it can't be used any more. */
+  dead?: Error
+}
+
+export class PoolHosts implements Hosts {
+  private readonly threads: Thread[] = []
+  private readonly most: number
+  private nextCall = 1
+  private nextHost = 1
+  private closing = false
+
+  /** `modules` export further `methods` that the workers know. */
+  constructor(private readonly options: { threads?: number; modules?: readonly string[] } = {}) {
+    this.most = options.threads ?? Math.max(1, Math.min(4, availableParallelism() - 1))
+  }
+
+  async open(setup: Setup): Promise<Host> {
+    const thread = this.pick()
+    thread.hosts++
+    const key = this.nextHost++
+    try {
+      await this.call(thread, { host: key, open: setup })
+      return new PoolHost(this, thread, key)
+    } catch (error) {
+      thread.hosts--
+      throw error
+    }
+  }
+
+  /** The worker with the fewest sessions; a new one while there may be more. */
+  private pick(): Thread {
+    const free = this.threads.toSorted((a, b) => a.hosts - b.hosts)[0]
+    if (free && (free.hosts === 0 || this.threads.length >= this.most)) return free
+    const thread: Thread = {
+      worker: new Worker(entry(), { workerData: { modules: this.options.modules ?? [] } }),
+      hosts: 0,
+      calls: new Map(),
+    }
+    thread.worker.unref()
+    thread.worker.on('message', ({ id, value, error }: Reply) => {
+      const call = thread.calls.get(id)
+      thread.calls.delete(id)
+      if (thread.calls.size === 0) thread.worker.unref()
+      if (error) call?.reject(new AsktellError(error.reason, error.message))
+      else call?.resolve(value)
+    })
+    const died = (why: Error) => {
+      thread.dead ??= why
+      const at = this.threads.indexOf(thread)
+      if (at >= 0) this.threads.splice(at, 1)
+      for (const { reject } of thread.calls.values()) reject(lost(thread.dead))
+      thread.calls.clear()
+    }
+    thread.worker.on('error', died)
+    thread.worker.on('exit', (code) =>
+      died(new Error(this.closing ? 'the server is stopping' : `it ended with code ${code}`)),
+    )
+    this.threads.push(thread)
+    return thread
+  }
+
+  call(thread: Thread, call: Call): Promise<unknown> {
+    if (thread.dead) return Promise.reject(lost(thread.dead))
+    const id = this.nextCall++
+    return new Promise((resolve, reject) => {
+      if (thread.calls.size === 0) thread.worker.ref()
+      thread.calls.set(id, { resolve, reject })
+      thread.worker.postMessage({ id, call })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.closing = true
+    await Promise.all(this.threads.map(({ worker }) => worker.terminate()))
+  }
+}
+
+class PoolHost implements Host {
+  private closed = false
+
+  constructor(
+    private readonly pool: PoolHosts,
+    private readonly thread: Thread,
+    private readonly host: number,
+  ) {}
+  step(events: readonly Event[]) {
+    return this.call({ host: this.host, step: events }) as ReturnType<Host['step']>
+  }
+  reconfigure(config: unknown, changed: readonly string[]) {
+    return this.call({ host: this.host, reconfigure: { config, changed } }) as ReturnType<Host['reconfigure']>
+  }
+  estimate() {
+    return this.call({ host: this.host, read: 'estimate' }) as ReturnType<Host['estimate']>
+  }
+  view(name: string) {
+    return this.call({ host: this.host, view: name }) as ReturnType<Host['view']>
+  }
+  state() {
+    return this.call({ host: this.host, read: 'state' }) as ReturnType<Host['state']>
+  }
+  close() {
+    if (this.closed) return
+    this.closed = true
+    this.thread.hosts--
+    this.call({ host: this.host, close: true }).catch(() => {})
+  }
+  private call(call: Call) {
+    return this.pool.call(this.thread, call)
+  }
+}
+
+const lost = (why: Error): AsktellError =>
+  new AsktellError('UNAVAILABLE', `the worker of this session is gone: ${why.message}`, { retryAfter: 1 })
+
+/** The built worker, also when this file runs from source. */
+function entry(): string {
+  const here = fileURLToPath(new URL('./worker.js', import.meta.url))
+  const built = import.meta.url.endsWith('.ts')
+    ? here.replace(/([\\/])src([\\/]sessions[\\/]host)/, '$1dist$1src$2')
+    : here
+  if (!existsSync(built))
+    throw new AsktellError(
+      'INTERNAL',
+      `methods with heavy steps run in ${built}, which is missing: run "npm run build"`,
+    )
+  return built
+}

@@ -1,0 +1,56 @@
+/** A thread of the pool: hosts of heavy methods, driven by messages. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { methods as blackbox } from '../../blackbox/catalogue.gen.js'
+import { AsktellError, type Reason } from '../../core/errors.js'
+import type { AnyMethod } from '../../core/method.js'
+import type { Event } from '../../core/query.js'
+import { methods as gradient } from '../../optimizers/catalogue.gen.js'
+import { loadEngines } from '../../optimizers/engines/index.js'
+import type { Host, Setup } from './host.js'
+import { InlineHosts } from './inline.js'
+
+export type Call = { host: number } & (
+  | { open: Setup }
+  | { step: readonly Event[] }
+  | { reconfigure: { config: unknown; changed: readonly string[] } }
+  | { read: 'estimate' | 'state' }
+  | { view: string }
+  | { close: true }
+)
+export type Reply = { id: number; value?: unknown; error?: { reason: Reason; message: string } }
+
+async function start(): Promise<InlineHosts> {
+  await loadEngines()
+  const { modules } = workerData as { modules: readonly string[] }
+  const more: { methods: readonly AnyMethod[] }[] = await Promise.all(modules.map((module) => import(module)))
+  const all = [...gradient, ...blackbox, ...more.flatMap(({ methods }) => methods)]
+  return new InlineHosts(new Map(all.map((method) => [method.id, method])))
+}
+
+const factory = start()
+const hosts = new Map<number, Host>()
+
+async function run(call: Call): Promise<unknown> {
+  if ('open' in call) {
+    hosts.set(call.host, await (await factory).open(call.open))
+    return undefined
+  }
+  const host = hosts.get(call.host)!
+  if ('step' in call) return host.step(call.step)
+  if ('reconfigure' in call) return host.reconfigure(call.reconfigure.config, call.reconfigure.changed)
+  if ('view' in call) return host.view(call.view)
+  if ('read' in call) return host[call.read]()
+  hosts.delete(call.host)
+  return undefined
+}
+
+parentPort?.on('message', async ({ id, call }: { id: number; call: Call }) => {
+  let reply: Reply
+  try {
+    reply = { id, value: await run(call) }
+  } catch (error) {
+    const reason = error instanceof AsktellError ? error.reason : 'INTERNAL'
+    reply = { id, error: { reason, message: (error as Error).message } }
+  }
+  parentPort?.postMessage(reply)
+})

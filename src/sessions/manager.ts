@@ -1,0 +1,576 @@
+/** All sessions of a process: finds or wakes the actor of a session and turns calls into its operations. */
+import { createHash, randomUUID } from 'node:crypto'
+import { AsktellError, type Issue, refuse } from '../core/errors.js'
+import type { Estimate } from '../core/method.js'
+import { mutableFields, parseConfig } from '../core/schema.js'
+import type { Tensors } from '../core/tensor.js'
+import { Actor, type Item } from './actor.js'
+import type {
+  Mutation,
+  Page,
+  Patch,
+  ReportInput,
+  ReportResult,
+  SessionInfo,
+  SessionSpec,
+  Sessions,
+  StepInput,
+  StepResult,
+  Trial,
+  WatchEvent,
+} from './api.js'
+import { exportFile, importFile } from './archive.js'
+import { type Context, notFound, openHost } from './context.js'
+import { pageSize, pageToken, parseFilter, readPageToken } from './filter.js'
+import { frame } from './frame.js'
+import { load, readBirth, readHead } from './load.js'
+import { checkBudget, negotiate, type Settings, type Spec } from './negotiate.js'
+import { forgettable, Once } from './once.js'
+import {
+  type Answered,
+  type Birth,
+  digest,
+  type Head,
+  headOf,
+  pack,
+  packFrame,
+  packInput,
+  packRecord,
+  unpack,
+} from './record.js'
+import { type Applied, type Op, Session, type SessionTree } from './session.js'
+import { LEDGER } from './stores/store.js'
+import { illFormed } from './validate.js'
+import { watch } from './watch.js'
+
+const ID = /^[\w.~:-]{1,200}$/
+const SWEEP = 5_000
+const TRIM = 3_600_000
+const SHORTEST_RETRY = 100
+const LONGEST_TIMER = 2 ** 31 - 1
+
+type Step = Omit<StepResult, 'repeated'>
+type UpdateOp = Op & { op: 'update' }
+
+export class SessionManager implements Sessions {
+  private readonly actors = new Map<string, Actor>()
+  /** Specs for lists, without the bulk of start values. */
+  private readonly specs = new Map<string, Spec>()
+  /** Calls that create or delete sessions. */
+  private readonly once: Once
+  private readonly sweeper: NodeJS.Timeout
+  private trimmed: number
+  private closing = false
+
+  constructor(
+    private readonly context: Context,
+    private readonly defaults: { engine: Spec['engine']; lease: number },
+  ) {
+    this.once = new Once((request) => context.store.request(LEDGER, request))
+    this.trimmed = context.clock()
+    this.sweeper = setInterval(() => {
+      this.sweep().catch((error) => context.hooks.warn?.('a sweep failed', { error: String(error) }))
+    }, SWEEP)
+    this.sweeper.unref()
+  }
+
+  // --- Sessions ---
+
+  async create(request: SessionSpec, options: Mutation & { id?: string } = {}): Promise<SessionInfo> {
+    this.checkOpen()
+    const body = digest('create', { request, id: options.id })
+    const { answer } = await this.once.run(options.requestId, body, async () => {
+      const time = this.context.clock()
+      const { spec, settings } = negotiate(request, this.context.catalogue, this.defaults, time)
+      return this.begin(options, body, async () => {
+        const session = await this.open(spec, settings)
+        const op: Op = { op: 'create' }
+        const { events } = await session.apply(op, time)
+        const { revision } = session
+        const item: Item = { events }
+        if (spec.durability === 'snapshot') item.snapshot = { revision, bytes: packFrame(await session.toTree()) }
+        else item.record = { revision, bytes: packRecord(packInput({ revision, time, op }), events) }
+        return { session, birth: { spec, settings, base: 0 }, item }
+      })
+    })
+    return answer
+  }
+
+  /** Gives a session that exists in memory its place in the store, and its answer one in the ledger. */
+  private async begin(
+    { id = randomUUID(), requestId }: Mutation & { id?: string },
+    body: string,
+    make: () => Promise<{ session: Session; birth: Birth; item: Item }>,
+  ): Promise<SessionInfo> {
+    if (!ID.test(id)) {
+      const message = 'expected 1 to 200 letters, digits, "-", "_", ".", ":" or "~"'
+      throw new AsktellError('INVALID_ARGUMENT', `id: ${message}`, { issues: [{ path: 'id', message }] })
+    }
+    return this.reserve(id, async () => {
+      const { session, birth, item } = await make()
+      const snapshotBytes = item.snapshot?.bytes.length ?? 0
+      const loaded = { session, birth, snapshotBytes, tail: { records: 0, bytes: 0 }, snapshots: [], journalBytes: 0 }
+      const actor = new Actor(id, this.context, loaded)
+      try {
+        const info = await this.info(id, session)
+        const head = headOf(session, 0)
+        const ledger = requestId ? { id: requestId, bytes: answered(body, birth.spec.createTime, info) } : undefined
+        await actor.begin({ ...item, birth: frame(packInput(birth)), head, ledger })
+        this.actors.set(id, actor)
+        return info
+      } catch (error) {
+        session.host.close()
+        throw error
+      }
+    })
+  }
+
+  private readonly reserved = new Set<string>()
+  private async reserve<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const taken = () => new AsktellError('SESSION_EXISTS', `there is a session "${id}"`)
+    if (this.reserved.has(id)) throw taken()
+    this.reserved.add(id)
+    try {
+      if (await this.context.store.head(id)) throw taken()
+      return await work()
+    } finally {
+      this.reserved.delete(id)
+    }
+  }
+
+  private async open(spec: Spec, settings: Settings, tree?: SessionTree): Promise<Session> {
+    const { catalogue } = this.context
+    const { method, problem, engine, seed, stateVersion } = spec
+    const setup = { method, config: settings.config, problem, engine, seed, state: tree?.method, stateVersion }
+    const host = await openHost(this.context, setup)
+    const session = new Session(
+      spec,
+      settings,
+      catalogue.method(method),
+      host,
+      spec.pruner && catalogue.pruner(spec.pruner.method),
+    )
+    if (tree) session.restore(tree)
+    return session
+  }
+
+  async get(id: string, { stateHash = true }: { stateHash?: boolean } = {}): Promise<SessionInfo> {
+    if (stateHash) return (await this.actor(id)).read((session) => this.info(id, session))
+    this.checkOpen()
+    const head = this.actors.get(id)?.head ?? (await readHead(this.context.store, id))
+    if (!head) throw notFound(id)
+    return toInfo(id, await this.spec(id), head)
+  }
+
+  async list(options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<SessionInfo>> {
+    this.checkOpen()
+    const size = pageSize(options.pageSize, 100, 1000)
+    const matches = parseFilter(options.filter, readField, FIELDS)
+    let after = readPageToken(options.pageToken)
+    const items: SessionInfo[] = []
+    for (;;) {
+      const page = await this.context.store.heads(after, size)
+      for (const { session: id } of page) {
+        after = id
+        const info = await this.get(id, { stateHash: false }).catch((error) => this.leftOut(id, error))
+        if (info && matches(info)) items.push(info)
+        if (items.length > size) {
+          items.pop()
+          return { items, nextPageToken: pageToken(items[size - 1].id) }
+        }
+      }
+      if (page.length < size) return { items, nextPageToken: '' }
+    }
+  }
+
+  /** Sessions that are deleted while a list is read, or damaged, are not in it. */
+  private leftOut(id: string, error: unknown): undefined {
+    if (!(error instanceof AsktellError) || !['SESSION_NOT_FOUND', 'STORE_CORRUPT'].includes(error.reason)) throw error
+    if (error.reason === 'STORE_CORRUPT')
+      this.context.hooks.warn?.('a damaged session is not listed', { session: id, error: error.message })
+  }
+
+  async update(id: string, patch: Patch, options: Mutation = {}): Promise<SessionInfo> {
+    const actor = await this.actor(id)
+    const body = digest('update', patch)
+    const { answer } = await actor.once.run(options.requestId, body, () =>
+      actor.mutate<SessionInfo>(options, body, {
+        prepare: (session) => {
+          const op = this.updateOf(session, patch)
+          return op ? { op } : { answer: this.info(id, session) }
+        },
+        answer: (session) => this.info(id, session),
+      }),
+    )
+    return answer
+  }
+
+  /** The operation of a patch, or undefined when it changes nothing. */
+  private updateOf(session: Session, patch: Patch): UpdateOp | undefined {
+    const { settings, method, spec } = session
+    const next: Partial<Settings> = {}
+    const changed: string[] = []
+    refuse('INVALID_ARGUMENT', illFormed(patch, '', []))
+    if (patch.displayName !== undefined) next.displayName = patch.displayName
+    if (patch.labels) next.labels = { ...patch.labels }
+    if (patch.budget) next.budget = checkBudget(patch.budget)
+    if (patch.config) {
+      const config = parseConfig(method.config, { ...settings.config, ...patch.config }) as Settings['config']
+      for (const name of new Set([...Object.keys(settings.config), ...Object.keys(config)]))
+        if (!same(config[name], settings.config[name])) changed.push(name)
+      const fixed = changed.filter((name) => !mutableFields(method.config).includes(name))
+      const message = 'cannot change while the session runs'
+      refuse(
+        'NOT_MUTABLE',
+        fixed.map((name): Issue => ({ path: `config.${name}`, message })),
+      )
+      refuse('CONFIG_INVALID', method.check?.(config, spec.problem) ?? [])
+      if (changed.length > 0) next.config = config
+    }
+    const state = patch.state !== session.phase.state ? patch.state : undefined
+    if (state) session.checkState(state)
+    const fields = (Object.keys(next) as (keyof Settings)[]).filter((name) => !same(next[name], settings[name]))
+    if (fields.length === 0 && !state) return undefined
+    return { op: 'update', settings: Object.fromEntries(fields.map((name) => [name, next[name]])), changed, state }
+  }
+
+  async delete(id: string, options: Mutation = {}): Promise<void> {
+    this.checkOpen()
+    const body = digest('delete', id)
+    await this.once.run(options.requestId, body, async () => {
+      const actor = await this.actor(id)
+      const { requestId } = options
+      const time = this.context.clock()
+      await actor.remove(requestId ? { id: requestId, bytes: answered(body, time, null) } : undefined)
+      this.actors.delete(id)
+      this.specs.delete(id)
+      return null
+    })
+  }
+
+  // --- Asking and telling ---
+
+  async step(id: string, input: StepInput): Promise<StepResult> {
+    const { observations = [], enqueue = [], count, worker = '' } = input
+    if (!Number.isInteger(count) || count < 0 || count > this.context.limits.queries) {
+      const message = `expected a number of queries from 0 to ${this.context.limits.queries}, got ${count}`
+      throw new AsktellError('INVALID_ARGUMENT', `count: ${message}`, { issues: [{ path: 'count', message }] })
+    }
+    const actor = await this.actor(id)
+    const op = { op: 'step' as const, observations, enqueue, count, worker }
+    const body = input.requestId ? digest('step', op) : ''
+    const { answer, repeated } = await actor.once.run(input.requestId, body, () =>
+      this.stepOrWait(actor, input, op, body),
+    )
+    return { ...answer, repeated }
+  }
+
+  private async stepOrWait(actor: Actor, input: StepInput, op: Op & { op: 'step' }, body: string): Promise<Step> {
+    const until = performance.now() + (input.wait ?? 0)
+    let wake: (() => void) | undefined
+    let timer: NodeJS.Timeout | undefined
+    let changed = false
+    const notify = () => {
+      changed = true
+      wake?.()
+    }
+    const off = actor.onChange(notify)
+    input.signal?.addEventListener('abort', notify)
+    try {
+      let answer = await actor.mutate<Step>(input, body, stepWork(actor, op))
+      const again = stepWork(actor, { ...op, observations: [], enqueue: [] })
+      while (op.count > 0 && answer.queries.length === 0 && answer.state !== 'done') {
+        const left = until - performance.now()
+        if (left <= 0 || input.signal?.aborted) break
+        const lease = Math.max(SHORTEST_RETRY, (answer.short?.retryAfter ?? Infinity) * 1000)
+        if (!changed)
+          await new Promise<void>((resolve) => {
+            wake = resolve
+            timer = setTimeout(resolve, Math.min(left, lease, LONGEST_TIMER))
+          })
+        clearTimeout(timer)
+        changed = false
+        if (input.signal?.aborted) break
+        answer = await actor.mutate<Step>({ requestId: input.requestId, quiet: true }, body, again)
+      }
+      return answer
+    } finally {
+      off()
+      input.signal?.removeEventListener('abort', notify)
+    }
+  }
+
+  async view(id: string, name: string): Promise<Tensors> {
+    return (await (await this.actor(id)).peek()).host.view(name)
+  }
+
+  async report(id: string, input: ReportInput): Promise<ReportResult> {
+    const actor = await this.actor(id)
+    const { queryId, step, value } = input
+    const op = { op: 'report' as const, queryId, step, value }
+    const body = digest('report', op)
+    const { answer } = await actor.once.run(input.requestId, body, () =>
+      actor.mutate<ReportResult>(input, body, {
+        prepare: (session) => {
+          const decision = session.repeatedReport(op)
+          return decision ? { answer: { ...decision, revision: session.revision } } : { op: session.check(op) }
+        },
+        answer: (session, { decision }) => ({ ...decision!, revision: session.revision }),
+      }),
+    )
+    return answer
+  }
+
+  async estimate(id: string): Promise<Estimate & { revision: number }> {
+    return (await this.actor(id)).read(async (session) => ({
+      ...(await session.host.estimate()),
+      revision: session.revision,
+    }))
+  }
+
+  async trials(id: string, options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<Trial>> {
+    const size = pageSize(options.pageSize, 1000, 10_000)
+    const matches = parseFilter<Trial>(options.filter, (trial) => trial.state, ['state'])
+    const from = Number(readPageToken(options.pageToken))
+    return (await this.actor(id)).read(({ trials }) => {
+      const items: Trial[] = []
+      for (let i = from; i < trials.length; i++) {
+        if (!matches(trials[i])) continue
+        if (items.length === size) return { items, nextPageToken: pageToken(String(i)) }
+        items.push({ ...trials[i], intermediates: [...trials[i].intermediates] })
+      }
+      return { items, nextPageToken: '' }
+    })
+  }
+
+  async *watch(id: string, afterRevision: number, signal: AbortSignal): AsyncIterable<WatchEvent> {
+    yield* watch(this.context, await this.actor(id), afterRevision, signal)
+  }
+
+  // --- Copies ---
+
+  async fork(
+    id: string,
+    options: Mutation & { revision?: number; id?: string; config?: Record<string, unknown> },
+  ): Promise<SessionInfo> {
+    this.checkOpen()
+    const { revision, config } = options
+    const body = digest('fork', { id, revision, config, as: options.id })
+    const { answer } = await this.once.run(options.requestId, body, async () => {
+      const actor = await this.actor(id)
+      return this.begin(options, body, async () => {
+        const { spec, tree } = await this.at(actor, revision)
+        const time = Math.max(this.context.clock(), tree.updateTime)
+        const forkedFrom = { id, revision: tree.revision }
+        const session = await this.open({ ...spec, forkedFrom, createTime: time }, tree.settings, tree)
+        try {
+          session.releaseLeases()
+          const op = config && this.updateOf(session, { config })
+          if (op) await session.apply(op, time)
+          const snapshot = { revision: session.revision, bytes: packFrame(await session.toTree()) }
+          const birth = { spec: session.spec, settings: session.settings, base: session.revision }
+          return { session, birth, item: { snapshot } }
+        } catch (error) {
+          session.host.close()
+          throw error
+        }
+      })
+    })
+    return answer
+  }
+
+  /** A copy of the session as it was at a revision; as it is now when absent. */
+  private async at(actor: Actor, revision: number | undefined): Promise<{ spec: Spec; tree: SessionTree }> {
+    const copy = async (session: Session) => ({
+      revision: session.revision,
+      spec: session.spec,
+      tree: !revision || revision === session.revision ? unpack<SessionTree>(pack(await session.toTree())) : undefined,
+    })
+    const now = await actor.read(copy)
+    if (now.tree) return { spec: now.spec, tree: now.tree }
+    const { base } = await readBirth(this.context.store, actor.id)
+    const wrong = (message: string) =>
+      new AsktellError('INVALID_ARGUMENT', `revision: ${message}`, { issues: [{ path: 'revision', message }] })
+    if (!Number.isInteger(revision) || revision! > now.revision || revision! < Math.max(1, base))
+      throw wrong(`expected ${Math.max(1, base)} to ${now.revision}, got ${revision}`)
+    const kept = await this.context.store.snapshots(actor.id)
+    if (now.spec.durability === 'snapshot' && !kept.includes(revision!))
+      throw wrong(`with snapshot durability only ${[...kept, now.revision].join(', ')} can be forked`)
+    const { session } = await load(this.context, actor.id, revision)
+    try {
+      const { tree } = await copy(session)
+      if (!tree) throw wrong(`the session cannot be brought to ${revision}`)
+      return { spec: session.spec, tree }
+    } finally {
+      session.host.close()
+    }
+  }
+
+  async *export(id: string): AsyncIterable<Uint8Array> {
+    yield* exportFile(this.context, await this.actor(id))
+  }
+
+  async import(chunks: AsyncIterable<Uint8Array>, options: Mutation & { id?: string } = {}): Promise<SessionInfo> {
+    this.checkOpen()
+    const imported = await importFile(this.context, chunks)
+    const { birth, head, snapshots, records } = imported
+    const body = digest('import', { id: options.id, imported })
+    const { answer } = await this.once.run(options.requestId, body, async () => {
+      const id = options.id ?? randomUUID()
+      const info = await this.reserve(id, async () => {
+        const [last, ...others] = snapshots.toReversed()
+        const session = { session: id }
+        await this.context.store.write([
+          { ...session, spec: packFrame(birth), head: packFrame(head), records, snapshot: last },
+          ...others.map((snapshot) => ({ ...session, snapshot })),
+        ])
+        return this.get(id)
+      })
+      if (options.requestId)
+        await this.context.store.write([
+          { session: LEDGER, requests: [{ id: options.requestId, bytes: answered(body, this.context.clock(), info) }] },
+        ])
+      return info
+    })
+    return answer
+  }
+
+  // --- The process ---
+
+  async ready(): Promise<{ ready: boolean; reason?: string }> {
+    if (this.closing) return { ready: false, reason: 'the server is stopping' }
+    try {
+      await this.context.store.probe()
+      return { ready: true }
+    } catch (error) {
+      return { ready: false, reason: (error as Error).message }
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.closing) return
+    this.closing = true
+    clearInterval(this.sweeper)
+    await Promise.all([...this.actors.values()].map((actor) => actor.close()))
+    this.actors.clear()
+    await this.context.inline.close()
+    await this.context.pool.close()
+    await this.context.store.close()
+  }
+
+  /** Lets sessions leave memory that nobody used for long, and the longest unused when there are too many. */
+  async sweep(): Promise<void> {
+    const { clock, limits } = this.context
+    const now = clock()
+    const byUse = [...this.actors].sort(([, a], [, b]) => a.lastUsed - b.lastUsed)
+    let memory = byUse.reduce((sum, [, actor]) => sum + actor.size, 0)
+    for (const [id, actor] of byUse) {
+      const { size } = actor
+      const idle = now - actor.lastUsed
+      if (actor.isLoaded && (idle >= limits.idle || memory > limits.memory) && (await actor.rest())) memory -= size
+      // A caller that just got hold of it has renewed lastUsed.
+      if (!actor.isLoaded && !actor.busy && now - actor.lastUsed >= 2 * limits.idle) this.actors.delete(id)
+    }
+    if (now - this.trimmed >= TRIM) {
+      this.trimmed = now
+      const dropRequests = await forgettable(this.context, LEDGER, now)
+      if (dropRequests.length > 0) await this.context.store.write([{ session: LEDGER, dropRequests }])
+    }
+  }
+
+  /** Sessions that are in memory. */
+  get loadedCount(): number {
+    return [...this.actors.values()].filter((actor) => actor.isLoaded).length
+  }
+
+  private checkOpen() {
+    if (this.closing) throw new AsktellError('UNAVAILABLE', 'the server is stopping', { retryAfter: 1 })
+  }
+
+  private async actor(id: string): Promise<Actor> {
+    this.checkOpen()
+    if (!this.actors.has(id) && (!ID.test(id) || !(await this.context.store.head(id)))) throw notFound(id)
+    let actor = this.actors.get(id)
+    if (!actor) this.actors.set(id, (actor = new Actor(id, this.context)))
+    actor.lastUsed = this.context.clock()
+    return actor
+  }
+
+  private async spec(id: string): Promise<Spec> {
+    let spec = this.specs.get(id)
+    if (!spec) {
+      spec = withoutInitial((await readBirth(this.context.store, id)).spec)
+      if (this.specs.size >= 10_000) this.specs.clear()
+      this.specs.set(id, spec)
+    }
+    return spec
+  }
+
+  private async info(id: string, session: Session): Promise<SessionInfo> {
+    return { ...toInfo(id, withoutInitial(session.spec), headOf(session, 0)), stateHash: await session.hash() }
+  }
+}
+
+function stepWork(actor: Actor, op: Op & { op: 'step' }) {
+  const answer = async (
+    session: Session,
+    { queries, short, metrics }: Partial<Applied> & { metrics?: Step['metrics'] },
+  ) => ({
+    revision: session.revision,
+    queries: queries ?? [],
+    short,
+    state: session.phase.state,
+    statusMessage: session.phase.message,
+    durableStep: session.spec.durability === 'snapshot' ? (actor.durableStep ?? 0) : undefined,
+    metrics,
+  })
+  return {
+    prepare: (session: Session, time: number) =>
+      session.isIdle(op, time)
+        ? { answer: answer(session, { short: op.count > 0 ? session.short(op, time) : undefined }) }
+        : { op: session.check(op) },
+    answer: async (session: Session, applied: Applied) => {
+      const told = op.observations.length > 0 && session.spec.problem.space.kind === 'tensors'
+      return answer(session, { ...applied, metrics: told ? (await session.host.estimate()).metrics : undefined })
+    },
+  }
+}
+
+const answered = (digest: string, time: number, answer: unknown): Uint8Array =>
+  packFrame({ digest, time, revision: 0, answer } satisfies Answered)
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+function withoutInitial(spec: Spec): Spec {
+  const { space } = spec.problem
+  if (space.kind !== 'tensors' || !space.initial) return spec
+  return { ...spec, problem: { ...spec.problem, space: { ...space, initial: undefined } } }
+}
+
+function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...head }: Head): SessionInfo {
+  const { method, problem, pruner, durability, resolver, seed, lease, offers, createTime, forkedFrom } = spec
+  return {
+    id,
+    method,
+    problem,
+    pruner,
+    durability,
+    resolver,
+    seed,
+    lease,
+    offers,
+    createTime,
+    forkedFrom,
+    ...settings,
+    ...head,
+    configHash: createHash('sha256').update(JSON.stringify(settings.config)).digest('hex'),
+    stateHash: '',
+  }
+}
+
+const FIELDS = ['method', 'state', 'display_name', 'id', 'labels.']
+function readField(info: SessionInfo, field: string): string | undefined {
+  if (field === 'display_name') return info.displayName
+  if (field.startsWith('labels.')) return info.labels?.[field.slice('labels.'.length)]
+  return info[field as 'method' | 'state' | 'id']
+}

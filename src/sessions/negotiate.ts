@@ -1,0 +1,192 @@
+/** Everything that is decided when a session is created: what can't work is refused now, located, not at the first ask. */
+import { randomInt } from 'node:crypto'
+import { AsktellError, type Issue, refuse } from '../core/errors.js'
+import { type AnyMethod, checkSuitable, type Run } from '../core/method.js'
+import type { AnyPruner } from '../core/pruner.js'
+import { parseConfig } from '../core/schema.js'
+import { checkSpace, type Problem } from '../core/space.js'
+import { elements } from '../core/tensor.js'
+import type { Budget, Durability, SessionSpec } from './api.js'
+import { allFinite, illFormed } from './validate.js'
+
+/** What never changes in the life of a session. */
+export type Spec = {
+  method: string
+  methodVersion: number
+  stateVersion: number
+  problem: Problem
+  pruner?: { method: string; config: unknown }
+  durability: Durability
+  resolver?: { endpoint: string; model?: string }
+  seed: number
+  /** Seconds. */
+  lease: number
+  engine: Run<unknown>['engine']
+  offers?: readonly string[]
+  createTime: number
+  forkedFrom?: { id: string; revision: number }
+}
+/** What an update can change. */
+export type Settings = {
+  displayName: string
+  labels: Record<string, string>
+  budget: Budget
+  config: Record<string, unknown>
+}
+
+export class Catalogue {
+  readonly methods: ReadonlyMap<string, AnyMethod>
+  readonly pruners: ReadonlyMap<string, AnyPruner>
+
+  constructor(methods: readonly AnyMethod[], pruners: readonly AnyPruner[]) {
+    this.methods = new Map(methods.map((method) => [method.id, method]))
+    this.pruners = new Map(pruners.map((pruner) => [pruner.id, pruner]))
+  }
+  method(id: string): AnyMethod {
+    return this.methods.get(id) ?? missing('method', id, this.methods.keys(), 'method')
+  }
+  pruner(id: string): AnyPruner {
+    return this.pruners.get(id) ?? missing('pruner', id, this.pruners.keys(), 'pruner.method')
+  }
+}
+
+function missing(what: string, id: string, known: Iterable<string>, path: string): never {
+  const near = [...known]
+    .map((name) => ({ name, distance: editDistance(id.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ name, distance }) => distance <= Math.max(2, name.length / 3) || (id && name.startsWith(id)))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 3)
+    .map(({ name }) => `"${name}"`)
+  const hint = near.length ? `; did you mean ${near.join(' or ')}?` : ''
+  const message = `there is no ${what} "${id}"${hint}`
+  throw new AsktellError('METHOD_NOT_FOUND', message, { issues: [{ path, message }] })
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    row = next
+  }
+  return row[b.length]
+}
+
+export function negotiate(
+  request: SessionSpec,
+  catalogue: Catalogue,
+  defaults: { engine: Run<unknown>['engine']; lease: number },
+  time: number,
+): { spec: Spec; settings: Settings } {
+  const { problem: asked, ...rest } = request
+  refuse('INVALID_ARGUMENT', illFormed({ ...rest, ...asked }, '', []))
+  const method = catalogue.method(request.method)
+  const problem: Problem = {
+    ...request.problem,
+    objectives: request.problem.objectives.length
+      ? request.problem.objectives
+      : [{ name: 'objective', direction: 'minimize' }],
+  }
+  refuse('SPACE_INVALID', [...checkSpace(problem.space), ...checkInitial(problem)])
+  refuse('INVALID_ARGUMENT', checkFields(request, problem))
+  const config = parseConfig(method.config, request.config) as Record<string, unknown>
+  refuse('METHOD_UNSUITABLE', checkSuitable(method, problem))
+  refuse('CONFIG_INVALID', method.check?.(config, problem) ?? [])
+  refuse('METHOD_UNSUITABLE', checkOffers(request, method, config, problem))
+
+  let pruner: Spec['pruner']
+  if (request.pruner) {
+    const { id, config: schema } = catalogue.pruner(request.pruner.method)
+    pruner = { method: id, config: parseConfig(schema, request.pruner.config, 'pruner.config') }
+  }
+  return {
+    spec: {
+      method: method.id,
+      methodVersion: method.version,
+      stateVersion: method.stateVersion,
+      problem,
+      pruner,
+      durability: request.durability ?? 'journal',
+      resolver: request.resolver,
+      seed: request.seed ?? randomInt(2 ** 48 - 1),
+      lease: request.lease ?? defaults.lease,
+      engine: defaults.engine,
+      offers: request.offers,
+      createTime: time,
+    },
+    settings: {
+      displayName: request.displayName ?? '',
+      labels: request.labels ?? {},
+      budget: checkBudget(request.budget ?? {}),
+      config,
+    },
+  }
+}
+
+/** Limits of 0 are no limits and dropped. Throws INVALID_ARGUMENT. */
+export function checkBudget(budget: Budget): Budget {
+  const issues: Issue[] = []
+  const clean: Budget = {}
+  for (const field of ['maxEvaluations', 'maxCalls', 'maxTokens', 'maxMoney'] as const) {
+    const limit = budget[field]
+    if (!limit) continue
+    if (!(Number.isFinite(limit) && limit > 0))
+      issues.push({ path: `budget.${field}`, message: `expected a number of 0 or more, got ${limit}` })
+    clean[field] = limit
+  }
+  refuse('INVALID_ARGUMENT', issues)
+  return clean
+}
+
+function checkFields(request: SessionSpec, problem: Problem): Issue[] {
+  const issues: Issue[] = []
+  const bad = (path: string, message: string) => issues.push({ path, message })
+  const names = new Set<string>()
+  problem.objectives.forEach(({ name, direction }, i) => {
+    if (direction !== 'minimize' && direction !== 'maximize')
+      bad(`objectives[${i}].direction`, 'expected minimize or maximize: there is no default')
+    if (names.has(name)) bad(`objectives[${i}].name`, `"${name}" is already an objective`)
+    names.add(name)
+  })
+  const { seed, lease, durability } = request
+  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0))
+    bad('seed', `expected an integer from 0 to 2^53 - 1, got ${seed}`)
+  if (lease !== undefined && !(lease > 0 && lease <= 30 * 86400))
+    bad('lease', `expected seconds, more than 0 and at most 30 days, got ${lease}`)
+  if (durability === 'snapshot' && problem.space.kind !== 'tensors')
+    bad('durability', 'snapshot durability is for spaces of tensors; use journal')
+  if (request.pruner && problem.space.kind !== 'search')
+    bad('pruner', `a pruner needs trials, which a ${problem.space.kind} space has not`)
+  return issues
+}
+
+function checkInitial({ space }: Problem): Issue[] {
+  if (space.kind !== 'tensors' || !space.initial) return []
+  const issues: Issue[] = []
+  const specs = new Map(space.tensors.map((spec) => [spec.name, spec]))
+  for (const [name, array] of Object.entries(space.initial)) {
+    const path = `space.initial.${name}`
+    const spec = specs.get(name)
+    if (!spec) issues.push({ path, message: 'is not a tensor of the space' })
+    else if (array.length !== elements(spec.shape))
+      issues.push({ path, message: `expected ${elements(spec.shape)} elements, got ${array.length}` })
+    else if (!allFinite(array)) {
+      const index = array.findIndex((x) => !Number.isFinite(x))
+      issues.push({ path: `${path}[${index}]`, message: `expected a finite number, got ${array[index]}` })
+    }
+  }
+  return issues
+}
+
+function checkOffers({ offers, resolver }: SessionSpec, method: AnyMethod, config: unknown, problem: Problem): Issue[] {
+  if (!offers?.length) return []
+  return method
+    .needs(config, problem)
+    .filter((kind) => !offers.includes(kind) && !(kind === 'completion' && resolver))
+    .map((kind) => ({
+      path: 'offers',
+      message: `${method.id} asks for a ${kind}, and the client offers ${offers.join(', ')}`,
+    }))
+}

@@ -1,0 +1,66 @@
+/** Idempotency: a request id is answered once, and every repeat gets that answer. */
+import { AsktellError } from '../core/errors.js'
+import type { Context } from './context.js'
+import { type Answered, intact, unpackFrame } from './record.js'
+
+const LONGEST_ID = 128
+
+export class Once {
+  private readonly running = new Map<string, { digest: string; answer: Promise<unknown> }>()
+
+  /** `stored` finds the answer of an earlier request. */
+  constructor(private readonly stored: (requestId: string) => Promise<Uint8Array | undefined>) {}
+
+  /**
+   * Runs a call unless its request id was seen: then its stored answer comes back, or that of the call that is still
+   * running. Throws REQUEST_ID_REUSED when that one had another body. `call` must store its answer.
+   */
+  async run<A>(
+    requestId: string | undefined,
+    digest: string,
+    call: () => Promise<A>,
+  ): Promise<{ answer: A; repeated: boolean }> {
+    if (!requestId) return { answer: await call(), repeated: false }
+    if (requestId.length > LONGEST_ID) {
+      const message = `expected at most ${LONGEST_ID} characters, got ${requestId.length}`
+      throw new AsktellError('INVALID_ARGUMENT', `requestId: ${message}`, { issues: [{ path: 'requestId', message }] })
+    }
+    const first = this.running.get(requestId)
+    if (first) {
+      if (first.digest !== digest) throw reused(requestId)
+      return { answer: (await first.answer) as A, repeated: true }
+    }
+    const result = this.lookUp(requestId, digest, call)
+    const answer = result.then((r) => r.answer)
+    answer.catch(() => {})
+    this.running.set(requestId, { digest, answer })
+    try {
+      return await result
+    } finally {
+      this.running.delete(requestId)
+    }
+  }
+
+  private async lookUp<A>(requestId: string, digest: string, call: () => Promise<A>) {
+    const bytes = await this.stored(requestId)
+    if (!bytes) return { answer: await call(), repeated: false }
+    const answered = intact(() => unpackFrame<Answered>(bytes), `the answer to request "${requestId}"`)
+    if (answered.digest !== digest) throw reused(requestId)
+    return { answer: answered.answer as A, repeated: true }
+  }
+}
+
+/** Request ids whose answers are both old and many requests ago. */
+export async function forgettable({ store, limits }: Context, session: string, now: number): Promise<string[]> {
+  const all: { id: string; time: number; revision: number }[] = []
+  for await (const { id, bytes } of store.requests(session)) {
+    const { time, revision } = unpackFrame<Answered>(bytes)
+    all.push({ id, time, revision })
+  }
+  all.sort((a, b) => b.time - a.time || b.revision - a.revision)
+  const old = all.slice(limits.requests).filter(({ time }) => time < now - limits.requestAge)
+  return old.map(({ id }) => id)
+}
+
+const reused = (requestId: string): AsktellError =>
+  new AsktellError('REQUEST_ID_REUSED', `request id "${requestId}" was used before with another body`)

@@ -1,0 +1,105 @@
+/** How sessions are laid out in bytes: spec, head, journal records and stored answers, each in a frame. */
+import { createHash } from 'node:crypto'
+import { crc32c } from '@node-rs/crc32'
+import { AsktellError } from '../core/errors.js'
+import { decodeTree, encodeTree, type Tree } from '../core/tree.js'
+import type { SessionInfo, WatchEvent } from './api.js'
+import { Damage, frame, Newer, unframe } from './frame.js'
+import type { Settings, Spec } from './negotiate.js'
+import type { Op, Session } from './session.js'
+
+/** Encodes any plain data; optional fields that are undefined are left out. */
+export const pack = (data: unknown): Uint8Array => encodeTree(data as Tree)
+export const unpack = <T>(bytes: Uint8Array): T => {
+  try {
+    return decodeTree(bytes) as unknown as T
+  } catch (error) {
+    throw new Damage((error as Error).message)
+  }
+}
+/** As `pack`, of what a client sent: text that is not well-formed is the client's error. */
+export function packInput(data: unknown): Uint8Array {
+  try {
+    return pack(data)
+  } catch (error) {
+    if (error instanceof TypeError) throw new AsktellError('INVALID_ARGUMENT', error.message, { cause: error })
+    throw error
+  }
+}
+export const packFrame = (data: unknown): Uint8Array => frame(pack(data))
+export const unpackFrame = <T>(bytes: Uint8Array): T => unpack<T>(unframe(bytes))
+
+/** Reads something stored; damage becomes STORE_CORRUPT, a newer format UNSUPPORTED. */
+export function intact<T>(read: () => T, what: string): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof Damage)
+      throw new AsktellError('STORE_CORRUPT', `${what} is damaged: ${error.message}`, { cause: error })
+    if (error instanceof Newer) throw new AsktellError('UNSUPPORTED', `${what}: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+/** The unchanging part, with the settings that the session began with and the revision its journal begins after. */
+export type Birth = { spec: Spec; settings: Settings; base: number }
+
+/** What lists show of a session, and how many bytes its journal has. */
+export type Head = Pick<SessionInfo, 'revision' | 'state' | 'statusMessage' | 'updateTime' | 'counts' | 'usage'> & {
+  settings: Settings
+  journalBytes: number
+}
+export const headOf = (session: Session, journalBytes: number): Head => ({
+  journalBytes,
+  revision: session.revision,
+  state: session.phase.state,
+  statusMessage: session.phase.message,
+  updateTime: session.updateTime,
+  counts: { ...session.counts, open: session.openCount },
+  usage: { ...session.usage },
+  settings: session.settings,
+})
+
+export type Entry = { revision: number; time: number; op: Op }
+
+/** A journal record: u32 length of the operation, the operation, and the events it led to (for watchers; replay makes its own). */
+export function packRecord(entry: Uint8Array, events: readonly WatchEvent[]): Uint8Array {
+  const length = new Uint8Array(4)
+  new DataView(length.buffer).setUint32(0, entry.length, true)
+  return frame(length, entry, pack(events))
+}
+function split(bytes: Uint8Array): [Uint8Array, Uint8Array] {
+  const payload = unframe(bytes)
+  if (payload.length < 4) throw new Damage('the record is cut short')
+  const length = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true)
+  return [payload.subarray(4, 4 + length), payload.subarray(4 + length)]
+}
+export const entryOf = (bytes: Uint8Array): Entry => unpack(split(bytes)[0])
+export const eventsOf = (bytes: Uint8Array): WatchEvent[] => unpack(split(bytes)[1])
+
+/** The stored answer to a request. */
+export type Answered = { digest: string; time: number; revision: number; answer: unknown }
+
+/** A hash of a request's body. Bulk arrays enter by their CRC32C, which costs no time next to reading them. */
+export function digest(kind: string, body: unknown): string {
+  const summary = (value: unknown): unknown => {
+    if (ArrayBuffer.isView(value))
+      return [
+        value.constructor.name,
+        value.byteLength,
+        crc32c(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)),
+      ]
+    if (Array.isArray(value)) return value.map(summary)
+    if (value !== null && typeof value === 'object')
+      return Object.fromEntries(
+        Object.entries(value)
+          .filter(([, field]) => field !== undefined)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, field]) => [key, summary(field)]),
+      )
+    return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+  }
+  return createHash('sha256')
+    .update(JSON.stringify([kind, summary(body)]))
+    .digest('hex')
+}

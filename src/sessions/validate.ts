@@ -1,0 +1,237 @@
+/** Checks what clients tell against what was asked. Pure: a refusal has changed nothing. */
+import type { Issue } from '../core/errors.js'
+import { type Observation, type Point, type Query, type Score, STATUSES, type Usage } from '../core/query.js'
+import { checkParams, type Problem } from '../core/space.js'
+import { elements, type FloatArray, type Tensors } from '../core/tensor.js'
+
+type Bad = (path: string, message: string) => void
+
+/**
+ * The observation as the method will see it, with only the fields of the contract; everything wrong goes to `issues`,
+ * located below `at`. A function value, score or constraint that is not finite makes the status `failed`; a gradient that
+ * is not finite is refused.
+ */
+export function checkObservation(
+  query: Query,
+  told: Observation,
+  problem: Problem,
+  at: string,
+  issues: Issue[],
+): Observation {
+  const bad: Bad = (path, message) => issues.push({ path: `${at}.${path}`, message })
+  const status = told.status ?? 'ok'
+  if (!STATUSES.includes(status)) bad('status', `expected one of ${STATUSES.join(', ')}, got ${status}`)
+  const wanted = new Map(query.wants.map((want) => [want.kind, want]))
+  const points = query.points.length
+  const clean: { -readonly [K in keyof Observation]: Observation[K] } = { queryId: query.id, status }
+  if (told.message !== undefined) clean.message = String(told.message)
+  if (told.usage) clean.usage = checkUsage(told.usage, bad)
+
+  const need = (kind: string, field: keyof Observation): boolean => {
+    const given = told[field] !== undefined && (told[field] as readonly unknown[]).length !== 0
+    if (given && !wanted.has(kind as never) && field !== 'values') bad(field, `the query does not ask for a ${kind}`)
+    if (!given && wanted.has(kind as never) && status === 'ok') bad(field, `is missing: the query asks for a ${kind}`)
+    return given
+  }
+
+  let broken: string | undefined
+  const matrix = (field: 'values' | 'noise' | 'constraints', width: number, of: string) => {
+    const rows = told[field] as readonly (readonly number[])[]
+    if (rows.length !== points) return bad(field, `expected ${points} lists, one per point, got ${rows.length}`)
+    rows.forEach((row, i) => {
+      if (row.length !== width) bad(`${field}[${i}]`, `expected ${width} numbers, one per ${of}, got ${row.length}`)
+      row.forEach((x, j) => {
+        if (typeof x !== 'number') bad(`${field}[${i}][${j}]`, `expected a number, got ${typeof x}`)
+        else if (!Number.isFinite(x)) broken ??= `${field}[${i}][${j}] is ${x}`
+      })
+    })
+    clean[field] = rows.map((row) => [...row])
+  }
+
+  if (need('value', 'values')) {
+    matrix('values', problem.objectives.length, 'objective')
+    if (!wanted.has('value') && broken) {
+      delete clean.values
+      broken = undefined
+    }
+  }
+  if (told.noise?.length) {
+    if (told.noise.some((row) => row.some((x) => !(x >= 0)))) bad('noise', 'expected standard deviations of 0 or more')
+    matrix('noise', problem.objectives.length, 'objective')
+  }
+  const constraints = problem.constraints?.length ?? 0
+  if (told.constraints?.length) matrix('constraints', constraints, 'constraint')
+  else if (constraints > 0 && wanted.has('value') && status === 'ok')
+    bad('constraints', `is missing: the session has ${constraints} constraints`)
+
+  if (need('gradient', 'gradients')) {
+    const gradients = told.gradients as readonly Tensors[]
+    if (gradients.length !== points)
+      bad('gradients', `expected ${points} sets of tensors, one per point, got ${gradients.length}`)
+    else
+      clean.gradients = gradients.map((tensors, i) =>
+        checkTensors(tensors, sizes(query.points[i], problem), `gradients[${i}]`, bad),
+      )
+  }
+  if (need('ranking', 'ranking')) {
+    const want = wanted.get('ranking')
+    clean.ranking = checkRanking(told.ranking!, points, want?.kind === 'ranking' ? want.top : points, bad)
+  }
+  if (need('completion', 'completions')) {
+    const want = wanted.get('completion')
+    const most = want?.kind === 'completion' ? want.count : 1
+    const completions = told.completions!
+    if (completions.length > most) bad('completions', `expected 1 to ${most}, got ${completions.length}`)
+    completions.forEach((text, i) => {
+      if (typeof text !== 'string') bad(`completions[${i}]`, `expected text, got ${typeof text}`)
+    })
+    clean.completions = [...completions]
+  }
+  if (need('score', 'scores')) {
+    const want = wanted.get('score')
+    const examples =
+      want?.kind === 'score' && want.examples?.length ? want.examples.length : problem.task?.examples?.length
+    const scores = told.scores!
+    if (scores.length !== points) bad('scores', `expected ${points}, one per point, got ${scores.length}`)
+    clean.scores = scores.map((score, i) => {
+      if (![score.score, ...(score.examples ?? [])].every(Number.isFinite)) broken ??= `scores[${i}] is not finite`
+      return checkScore(score, examples, `scores[${i}]`, bad)
+    })
+  }
+
+  // A value that is no number is an evaluation that failed.
+  if (broken && status === 'ok') {
+    clean.status = 'failed'
+    clean.message = [clean.message, broken].filter(Boolean).join('; ')
+  }
+  if (broken || clean.status === 'failed' || clean.status === 'cancelled')
+    for (const field of ['values', 'noise', 'constraints', 'gradients', 'ranking', 'completions', 'scores'] as const)
+      delete clean[field]
+  return clean
+}
+
+/** Strings in plain data that are half a surrogate pair somewhere: no encoding can carry them. */
+export function illFormed(value: unknown, at: string, issues: Issue[]): Issue[] {
+  if (typeof value === 'string') {
+    if (/\p{Surrogate}/u.test(value)) issues.push({ path: at, message: 'expected well-formed Unicode text' })
+  } else if (Array.isArray(value)) for (let i = 0; i < value.length; i++) illFormed(value[i], `${at}[${i}]`, issues)
+  else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value))
+    for (const [key, field] of Object.entries(value)) {
+      illFormed(key, at, issues)
+      illFormed(field, at ? `${at}.${key}` : key, issues)
+    }
+  return issues
+}
+
+/** Element counts by name of the tensors at a point. */
+function sizes(point: Point, problem: Problem): Map<string, number> {
+  if (point.kind === 'tensors') return new Map(Object.entries(point.tensors).map(([name, t]) => [name, t.length]))
+  if (problem.space.kind === 'tensors') return new Map(problem.space.tensors.map((t) => [t.name, elements(t.shape)]))
+  return new Map()
+}
+
+function checkTensors(tensors: Tensors, expected: ReadonlyMap<string, number>, at: string, bad: Bad): Tensors {
+  const clean: { [name: string]: FloatArray } = {}
+  for (const name of Object.keys(tensors))
+    if (!expected.has(name)) bad(`${at}.${name}`, `is not a tensor of the session; it has ${preview(expected.keys())}`)
+  for (const [name, length] of expected) {
+    const array = Object.hasOwn(tensors, name) ? tensors[name] : undefined
+    if (!array) bad(`${at}.${name}`, 'is missing')
+    else if (!(array instanceof Float32Array || array instanceof Float64Array))
+      bad(`${at}.${name}`, 'expected an array of floats')
+    else if (array.length !== length) bad(`${at}.${name}`, `expected ${length} elements, got ${array.length}`)
+    else if (!allFinite(array)) {
+      const index = array.findIndex((x) => !Number.isFinite(x))
+      bad(`${at}.${name}[${index}]`, `expected a finite number, got ${array[index]}`)
+    }
+    if (array) clean[name] = array
+  }
+  return clean
+}
+
+/** x*0 is NaN exactly when x is not finite; four sums keep the additions independent. */
+export function allFinite(array: FloatArray): boolean {
+  let a = 0
+  let b = 0
+  let c = 0
+  let d = 0
+  const whole = array.length & ~3
+  for (let i = 0; i < whole; i += 4) {
+    a += array[i] * 0
+    b += array[i + 1] * 0
+    c += array[i + 2] * 0
+    d += array[i + 3] * 0
+  }
+  for (let i = whole; i < array.length; i++) a += array[i] * 0
+  return a + b + c + d === 0
+}
+
+/**
+ * At least `top` points must be in the groups, or all but one: the one left out is then last.
+ */
+function checkRanking(ranking: readonly (readonly number[])[], points: number, top: number, bad: Bad) {
+  const seen = new Set<number>()
+  ranking.forEach((group, i) => {
+    if (group.length === 0) bad(`ranking[${i}]`, 'expected at least one point')
+    group.forEach((point, j) => {
+      const path = `ranking[${i}][${j}]`
+      if (!Number.isInteger(point) || point < 0 || point >= points)
+        bad(path, `expected the index of a point, 0 to ${points - 1}, got ${point}`)
+      else if (seen.has(point)) bad(path, `point ${point} is ranked twice`)
+      seen.add(point)
+    })
+  })
+  const least = Math.min(top, points - 1)
+  if (seen.size < least) bad('ranking', `expected the best ${least} of ${points} points, got ${seen.size}`)
+  return ranking.map((group) => [...group])
+}
+
+function checkScore(score: Score, examples: number | undefined, at: string, bad: Bad): Score {
+  if (typeof score.score !== 'number') bad(`${at}.score`, `expected a number, got ${typeof score.score}`)
+  const clean: { -readonly [K in keyof Score]: Score[K] } = { score: score.score }
+  for (const field of ['examples', 'outputs'] as const) {
+    const list = score[field]
+    if (!list?.length) continue
+    if (examples !== undefined && list.length !== examples)
+      bad(`${at}.${field}`, `expected ${examples}, one per example asked, got ${list.length}`)
+    if (field === 'examples') clean.examples = [...(list as readonly number[])]
+    else clean.outputs = [...(list as readonly string[])]
+  }
+  return clean
+}
+
+function checkUsage(usage: Usage, bad: Bad): Usage {
+  const clean: Usage = {}
+  for (const field of ['calls', 'promptTokens', 'completionTokens', 'money'] as const) {
+    const amount = usage[field]
+    if (amount === undefined) continue
+    if (!(Number.isFinite(amount) && amount >= 0))
+      bad(`usage.${field}`, `expected a number of 0 or more, got ${amount}`)
+    clean[field] = amount
+  }
+  return clean
+}
+
+/** What is wrong with a point that a client brings. */
+export function checkPoint(point: Point, problem: Problem, at: string, issues: Issue[]): void {
+  const { space } = problem
+  const bad: Bad = (path, message) => issues.push({ path: `${at}${path}`, message })
+  if (point.kind === 'params' && space.kind === 'search') issues.push(...checkParams(space, point.params, at))
+  else if (point.kind === 'item' && space.kind === 'items') {
+    if (!space.items.some(({ id }) => id === point.item)) bad('', `"${point.item}" is not an item of the space`)
+  } else if (point.kind === 'text' && space.kind === 'text') {
+    const names = new Set(space.components.map(({ name }) => name))
+    for (const [name, text] of Object.entries(point.text)) {
+      if (!names.delete(name)) bad(`.${name}`, 'is not a component of the space')
+      if (typeof text !== 'string') bad(`.${name}`, `expected text, got ${typeof text}`)
+    }
+    for (const name of names) bad(`.${name}`, 'is missing')
+  } else if (point.kind === 'tensors' && space.kind === 'tensors') {
+    checkTensors(point.tensors, sizes({ kind: 'view', name: '' }, problem), '', (path, message) => bad(path, message))
+  } else bad('', `expected a point of a ${space.kind} space, got ${point.kind}`)
+}
+
+const preview = (names: Iterable<string>): string => {
+  const list = [...names]
+  return list.slice(0, 5).join(', ') + (list.length > 5 ? ` and ${list.length - 5} more` : '')
+}

@@ -1,0 +1,117 @@
+/** Turns a plain function into an oracle that answers a method's queries. */
+import type { Estimate } from '../../src/core/method.js'
+import type { Observation, Point, Query, Score, Want, WantKind } from '../../src/core/query.js'
+import type { Problem } from '../../src/core/space.js'
+import type { Dtype, FloatArray, Tensors } from '../../src/core/tensor.js'
+
+/** Resolves a point of kind `view`; a method's `view` hook bound to its state. */
+export type ResolveView = (name: string) => Tensors
+
+/** A problem with a known solution and a deterministic oracle. */
+export type TestProblem = {
+  name: string
+  problem: Problem
+  /** Kinds of want that `answer` answers. */
+  offers: readonly WantKind[]
+  /** The true observation of a query, status ok. Throws when the query wants what the problem does not offer. */
+  answer(query: Query, view: ResolveView): Observation
+  /** The true objective at the first point of an estimate; NaN while it is empty. */
+  value(estimate: Estimate, view: ResolveView): number
+  /** The best that `value` can be. */
+  optimum: number
+}
+
+type Completion = Extract<Want, { kind: 'completion' }>
+
+/** What a problem is made of. Each function gets points with views already resolved to literal tensors. */
+export type Definition = {
+  problem: Problem
+  optimum: number
+  objective: (point: Point) => number
+  /** What estimates are judged by, where that is not the objective: a game's distance to its saddle. */
+  judge?: (point: Point) => number
+  gradient?: (point: Point) => Tensors
+  score?: (point: Point, examples?: readonly number[]) => Score
+  complete?: (want: Completion) => readonly string[]
+  offers: readonly WantKind[]
+}
+
+export type ProblemOptions = {
+  /** Moves the whole problem (start, bounds and solution) by this much in every coordinate. */
+  shift?: number
+  /** Passes every told value, and the values behind rankings, through this function. */
+  transform?: (value: number) => number
+  /** Multiplies every told gradient. */
+  gradientScale?: number
+  /** Type of all tensors, in place of the problem's own. */
+  dtype?: Dtype
+}
+
+/** Groups of equal values, least first (greatest first when maximizing), as an observation's ranking wants them. */
+export function rankingOf(values: readonly number[], maximize: boolean, top: number): number[][] {
+  const sign = maximize ? -1 : 1
+  const order = values.map((_, i) => i).sort((a, b) => sign * (values[a] - values[b]) || a - b)
+  const groups: number[][] = []
+  let listed = 0
+  for (const i of order) {
+    const last = groups.at(-1)
+    if (last && values[last[0]] === values[i]) last.push(i)
+    else if (listed >= top) break
+    else groups.push([i])
+    listed++
+  }
+  return groups
+}
+
+/** The same problem, its tensors and start of another type. */
+function retyped(problem: Problem, dtype: Dtype): Problem {
+  const { space } = problem
+  if (space.kind !== 'tensors') return problem
+  const start = (x: FloatArray) => (dtype === 'f64' ? Float64Array.from(x) : Float32Array.from(x))
+  const initial = Object.entries(space.initial ?? {}).map(([key, x]) => [key, start(x)])
+  const tensors = space.tensors.map((spec) => ({ ...spec, dtype }))
+  return { ...problem, space: { ...space, tensors, initial: Object.fromEntries(initial) } }
+}
+
+export function testProblem(name: string, definition: Definition, options: ProblemOptions): TestProblem {
+  const problem = options.dtype ? retyped(definition.problem, options.dtype) : definition.problem
+  const { objective, judge, gradient, score, complete, offers, optimum } = definition
+  const told = options.transform ?? ((value: number) => value)
+  const scale = options.gradientScale ?? 1
+  const maximize = problem.objectives[0].direction === 'maximize'
+  const resolve = (point: Point, view: ResolveView): Point =>
+    point.kind === 'view' ? { kind: 'tensors', tensors: view(point.name) } : point
+
+  const scaled = (tensors: Tensors): Tensors => {
+    if (scale === 1) return tensors
+    return Object.fromEntries(Object.entries(tensors).map(([key, array]) => [key, array.map((x) => x * scale)]))
+  }
+
+  return {
+    name,
+    problem,
+    offers,
+    optimum,
+    answer(query, view) {
+      const points = query.points.map((point) => resolve(point, view))
+      let observation: Observation = { queryId: query.id, status: 'ok' }
+      for (const want of query.wants) {
+        if (!offers.includes(want.kind)) throw new Error(`problem ${name} does not answer ${want.kind} queries`)
+        if (want.kind === 'value') observation = { ...observation, values: points.map((p) => [told(objective(p))]) }
+        else if (want.kind === 'gradient')
+          observation = { ...observation, gradients: points.map((p) => scaled(gradient!(p))) }
+        else if (want.kind === 'ranking') {
+          const values = points.map((p) => told(objective(p)))
+          observation = { ...observation, ranking: rankingOf(values, maximize, want.top) }
+        } else if (want.kind === 'score')
+          observation = { ...observation, scores: points.map((p) => score!(p, want.examples)) }
+        else observation = { ...observation, completions: complete!(want), usage: { calls: want.count } }
+      }
+      return observation
+    },
+    value(estimate, view) {
+      const [first] = estimate.points
+      return first ? (judge ?? objective)(resolve(first.point, view)) : Number.NaN
+    },
+  }
+}

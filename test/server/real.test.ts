@@ -1,0 +1,84 @@
+/** The real session layer behind the real transports. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { configSchema } from '../../src/server/config.js'
+import { type RunningServer, startServer } from '../../src/server/index.js'
+import { Grpc, json, SEARCH, silent, tensorSession } from './clients.js'
+
+const dataDir = mkdtempSync(join(tmpdir(), 'asktell-server-'))
+let server: RunningServer
+let grpc: Grpc
+const open = async () => {
+  server = await startServer(configSchema.parse({ grpcPort: 0, httpPort: 0, dataDir, drainSeconds: 1 }), {
+    log: silent,
+    onReady: () => {},
+  })
+  grpc = new Grpc(server.grpcPort)
+}
+const shut = async () => {
+  grpc.client.close()
+  await server.close()
+}
+beforeAll(open)
+afterAll(async () => {
+  await shut()
+  rmSync(dataDir, { recursive: true })
+})
+
+it('a search over HTTP, told over gRPC, is there after a restart', async () => {
+  const url = `http://127.0.0.1:${server.httpPort}`
+  const created = await json(`${url}/v1/sessions`, 'POST', {
+    session: { ...SEARCH, seed: '7', config: {} },
+    sessionId: 'kept',
+  })
+  expect(created.status, await created.clone().text()).toBe(200)
+  const asked = await (await json(`${url}/v1/sessions/kept:ask`, 'POST', { count: 3 })).json()
+  expect(asked.queries).toHaveLength(3)
+  await grpc.unary('tell', {
+    name: 'sessions/kept',
+    observations: asked.queries.map(({ id }: { id: string }, i: number) => ({
+      queryId: id,
+      values: [{ values: [i] }],
+    })),
+    requestId: 'told-once',
+  })
+  const before = await grpc.unary('getSession', { name: 'sessions/kept' })
+  await shut()
+  await open()
+  expect(await grpc.unary('getSession', { name: 'sessions/kept' })).toEqual(before)
+  const estimate = await grpc.unary('getEstimate', { name: 'sessions/kept' })
+  expect(estimate.points[0].values).toEqual([0])
+})
+
+it('a gradient session steps through views', async () => {
+  await grpc.unary('createSession', { session: tensorSession([3]), sessionId: 'gradient' })
+  let [query] = (await grpc.unary('ask', { name: 'sessions/gradient' })).queries
+  for (let step = 0; step < 3; step++) {
+    const { kind } = query.points[0]
+    if (kind.case !== 'tensors') throw new Error('expected tensors')
+    const x = new Float32Array(new Uint8Array(kind.value.tensors[0].data).buffer)
+    const data = new Uint8Array(x.map((v) => v - 1).buffer)
+    const answer = await grpc.unary('step', {
+      name: 'sessions/gradient',
+      observations: [{ queryId: query.id, gradients: [{ tensors: [{ name: 'w', data }] }] }],
+    })
+    query = answer.queries[0]
+  }
+  const estimate = await grpc.unary('getEstimate', { name: 'sessions/gradient' })
+  const { kind } = estimate.points[0].point!
+  if (kind.case !== 'tensors') throw new Error('expected tensors')
+  const x = new Float32Array(new Uint8Array(kind.value.tensors[0].data).buffer)
+  for (const v of x) expect(v).toBeGreaterThan(0)
+})
+
+it('describes every method of the catalogue', async () => {
+  const { methods } = await grpc.unary('listMethods', {})
+  expect(methods.length).toBeGreaterThan(0)
+  for (const method of methods) {
+    expect(method.title, method.id).not.toBe('')
+    expect(method.configSchema, method.id).toMatchObject({ type: 'object' })
+    expect(await grpc.unary('getMethod', { name: method.name })).toEqual(method)
+  }
+})

@@ -1,0 +1,133 @@
+/** Every method of the catalogue through the session layer: a restart at any step changes nothing. */
+import { expect, it } from 'vitest'
+import { methods as blackbox } from '../../src/blackbox/catalogue.gen.js'
+import type { AnyMethod } from '../../src/core/method.js'
+import type { Observation, Point, Query } from '../../src/core/query.js'
+import type { Problem } from '../../src/core/space.js'
+import type { Tensors } from '../../src/core/tensor.js'
+import { methods as gradient } from '../../src/optimizers/catalogue.gen.js'
+import type { Sessions } from '../../src/sessions/api.js'
+import { openManager } from '../../src/sessions/index.js'
+import { BreakableStore, Clock } from './fakes.js'
+
+const objectives = [{ name: 'loss', direction: 'minimize' as const }]
+const spaces: { [kind: string]: Problem } = {
+  tensors: {
+    space: {
+      kind: 'tensors',
+      tensors: [
+        { name: 'w', shape: [6, 4], dtype: 'f32' },
+        { name: 'b', shape: [4], dtype: 'f32' },
+      ],
+      initial: { w: Float32Array.from({ length: 24 }, (_, i) => Math.cos(i)), b: new Float32Array(4).fill(1) },
+    },
+    objectives,
+  },
+  search: {
+    space: {
+      kind: 'search',
+      parameters: [
+        { name: 'x', type: 'float', low: -2, high: 2 },
+        { name: 'y', type: 'float', low: -2, high: 2 },
+      ],
+    },
+    objectives,
+  },
+  text: {
+    space: { kind: 'text', components: [{ name: 'instruction', initial: 'x = x - lr * g' }] },
+    objectives: [{ name: 'accuracy', direction: 'maximize' }],
+    task: {
+      description: 'Add two numbers.',
+      examples: Array.from({ length: 12 }, (_, i) => ({ input: `${i} + 1`, expected: `${i + 1}` })),
+    },
+  },
+  items: {
+    space: { kind: 'items', items: Array.from({ length: 6 }, (_, i) => ({ id: `i${i}`, features: [i, i * i] })) },
+    objectives,
+  },
+}
+
+/** A number that depends on all of a point. */
+function height(point: Point, tensors: Tensors | undefined): number {
+  if (point.kind === 'params') return Object.values(point.params).reduce<number>((sum, x) => sum + Number(x) ** 2, 0)
+  if (point.kind === 'text') return (Object.values(point.text).join('').length % 10) / 10
+  if (point.kind === 'item') return Number(point.item.slice(1))
+  let sum = 0
+  for (const array of Object.values(tensors ?? {})) for (const x of array) sum += x * x
+  return sum
+}
+
+async function answer(sessions: Sessions, id: string, query: Query, n: number): Promise<Observation> {
+  if (n % 11 === 7) return { queryId: query.id, status: 'failed' }
+  const tensors: (Tensors | undefined)[] = []
+  for (const point of query.points)
+    tensors.push(
+      point.kind === 'view'
+        ? await sessions.view(id, point.name)
+        : point.kind === 'tensors'
+          ? point.tensors
+          : undefined,
+    )
+  const heights = query.points.map((point, i) => height(point, tensors[i]))
+  const observation: { -readonly [K in keyof Observation]: Observation[K] } = { queryId: query.id, status: 'ok' }
+  for (const want of query.wants) {
+    if (want.kind === 'value') observation.values = heights.map((h) => [h])
+    else if (want.kind === 'gradient')
+      observation.gradients = tensors.map((set) =>
+        Object.fromEntries(
+          Object.entries(set ?? {}).map(([name, x]) => [
+            name,
+            Float32Array.from(x, (v, i) => 2 * v + Math.sin(n + i) / 9),
+          ]),
+        ),
+      )
+    else if (want.kind === 'ranking')
+      observation.ranking = heights
+        .map((h, i) => [h, i] as const)
+        .sort((a, b) => a[0] - b[0])
+        .map(([, i]) => [i])
+    else if (want.kind === 'completion')
+      observation.completions = Array.from({ length: want.count }, (_, i) => `<INS>Think of ${n} and ${i}.</INS>`)
+    else
+      observation.scores = heights.map((h, i) => {
+        const count = want.examples?.length ?? 12
+        const examples = Array.from({ length: count }, (_, k) => ((k + i + n) % 3 === 0 ? 1 : 0))
+        return { score: h, examples, outputs: examples.map((e) => `${e}`) }
+      })
+  }
+  return observation
+}
+
+async function run(method: AnyMethod, problem: Problem, steps: number, restarts: ReadonlySet<number>) {
+  const store = new BreakableStore()
+  const clock = new Clock()
+  const start = () =>
+    openManager({ store, clock: clock.read, threads: 0, limits: { snapshotRecords: 5, snapshotBytes: 1 } })
+  let sessions = await start()
+  await sessions.create({ method: method.id, config: method.recipes[0]?.config, problem, seed: 5 }, { id: 'a' })
+  const asked: unknown[] = []
+  let queries: readonly Query[] = []
+  for (let n = 0; n < steps; n++) {
+    if (restarts.has(n)) sessions = await start()
+    const observations: Observation[] = []
+    for (const query of queries) observations.push(await answer(sessions, 'a', query, n))
+    queries = (await sessions.step('a', { observations, count: 2 })).queries
+    asked.push(queries.map(({ id, points, wants, trial }) => ({ id, points, wants, trial })))
+  }
+  const { stateHash, revision, state } = await sessions.get('a')
+  const estimate = await sessions.estimate('a')
+  const open = queries.length
+  await sessions.close()
+  return { stateHash, revision, state, estimate, asked, open }
+}
+
+for (const method of [...gradient, ...blackbox])
+  for (const kind of method.facts.spaces) {
+    it(`${method.id} on a ${kind} space goes on after restarts as without`, async () => {
+      const steps = method.facts.heavy ? 14 : 26
+      const straight = await run(method, spaces[kind], steps, new Set())
+      expect(straight.asked.flat().length).toBeGreaterThan(3)
+      const again = await run(method, spaces[kind], steps, new Set([1, 2, 3, 5, 8, 13, 21]))
+      expect(again).toEqual(straight)
+    })
+  }
