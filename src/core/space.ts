@@ -64,6 +64,8 @@ export function checkSpace(space: Space): Issue[] {
     const seen = new Map<string, number>()
     list.forEach(({ name }, i) => {
       if (!name) bad(`${at}[${i}].name`, 'expected a name, got an empty string')
+      // Names become keys of plain records, in methods and in many a client.
+      else if (name in Object.prototype) bad(`${at}[${i}].name`, `"${name}" is reserved`)
       else if (seen.has(name)) bad(`${at}[${i}].name`, `"${name}" is already the name of ${at}[${seen.get(name)}]`)
       seen.set(name, i)
     })

@@ -36,6 +36,7 @@ describe('checkSpace', () => {
     ['a choice twice', search({ name: 'c', type: 'ordinal', choices: [1, 2, 1] }), ['space.parameters[0].choices[2]']],
     ['a name twice', search(float(), float()), ['space.parameters[1].name']],
     ['no name', search(float({ name: '' })), ['space.parameters[0].name']],
+    ['a name that every record has', search(float({ name: 'constructor' })), ['space.parameters[0].name']],
     ['no parameters', search(), ['space.parameters']],
     [
       'a condition on a later parameter',

@@ -2,6 +2,7 @@ import { create, type MessageInitShape, type MessageShape } from '@bufbuild/prot
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { AsktellError, isRetryable, toError } from './errors.js'
 import type { OptimizeRequestSchema, StepRequestSchema } from './gen/asktell/v1/service_pb.js'
+import { Dtype } from './gen/asktell/v1/tensor_pb.js'
 import { type StepResult, toStepResult } from './query.js'
 import type { Transport } from './transport.js'
 
@@ -12,7 +13,7 @@ type Pending = {
   reject: (error: unknown) => void
 }
 
-/** Tensors above this many bytes travel in chunks of it: one large message holds up everything behind it. */
+/** Gradients with a tensor above this many bytes travel in chunks of it: one large message holds up all behind it. */
 const CHUNK = 1024 * 1024
 const MAX_RECONNECTS = 8
 
@@ -37,24 +38,20 @@ export class OptimizeStream {
     const { optimize, step } = this.transport.methods
     const request = this.transport.prepare(step, { ...input, name: this.name })
     const messages: OptimizeRequest[] = []
-    for (const observation of request.observations)
-      observation.gradients.forEach(({ tensors }, point) => {
-        for (const tensor of tensors.splice(0)) {
-          if (tensor.data.byteLength <= CHUNK) {
-            tensors.push(tensor)
-            continue
-          }
-          const width = tensor.dtype === 2 ? 8 : 4
+    for (const observation of request.observations) {
+      const large = observation.gradients.some(({ tensors }) => tensors.some(({ data }) => data.byteLength > CHUNK))
+      if (!large) continue
+      const gradients = observation.gradients.splice(0)
+      for (const [point, { tensors }] of gradients.entries())
+        for (const tensor of tensors) {
+          const width = tensor.dtype === Dtype.F64 ? 8 : 4
           for (let at = 0; at < tensor.data.byteLength; at += CHUNK) {
-            const chunk = {
-              queryId: observation.queryId,
-              point,
-              tensor: { ...tensor, data: tensor.data.subarray(at, at + CHUNK), offset: BigInt(at / width) },
-            }
+            const part = { ...tensor, data: tensor.data.subarray(at, at + CHUNK), offset: BigInt(at / width) }
+            const chunk = { queryId: observation.queryId, point, tensor: part }
             messages.push(create(optimize.input, { message: { case: 'chunk', value: chunk } }))
           }
         }
-      })
+    }
     messages.push(create(optimize.input, { message: { case: 'step', value: request } }))
     return new Promise((resolve, reject) => {
       this.pending.push({ messages, resolve, reject })

@@ -1,0 +1,244 @@
+/** The client against a real server process. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type AsktellError,
+  Client,
+  categorical,
+  float,
+  int,
+  minimize,
+  type Params,
+  search,
+  TrialPruned,
+  tensors,
+  text,
+} from '../src/index.js'
+import { decode } from '../src/tensors.js'
+
+let server: ChildProcess
+let client: Client
+const folder = mkdtempSync(join(tmpdir(), 'asktell-client-'))
+
+async function serve(port = '0'): Promise<string> {
+  const args = [
+    'dist/src/cli/main.js',
+    'serve',
+    '--json',
+    '--grpc-port',
+    port,
+    '--http-port',
+    '0',
+    '--log-level',
+    'error',
+  ]
+  server = spawn(process.execPath, [...args, '--data-dir', join(folder, 'data')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  for await (const line of createInterface({ input: server.stdout as NodeJS.ReadableStream })) {
+    server.stdout?.resume()
+    return JSON.parse(line).grpcPort
+  }
+  throw new Error('the server ended before it was ready: is dist/ built?')
+}
+const stop = (signal: NodeJS.Signals) =>
+  new Promise((resolve) => {
+    server.once('exit', resolve)
+    server.kill(signal)
+  })
+
+let port: string
+beforeAll(async () => {
+  port = await serve()
+  client = new Client(`127.0.0.1:${port}`, { retries: 20 })
+})
+afterAll(async () => {
+  client.close()
+  await stop('SIGTERM')
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const space = {
+  optimizer: categorical(['sgd', 'adam']),
+  learningRate: float(1e-4, 1, { log: true }),
+  momentum: float(0, 0.99, { when: ['optimizer', 'sgd'] }),
+  width: int(8, 64),
+}
+const loss = ({ optimizer, learningRate, momentum = 0.5 }: Params) =>
+  Math.log10(Number(learningRate) * 100) ** 2 + (optimizer === 'sgd' ? Math.abs(Number(momentum) - 0.9) : 1)
+
+describe('spaces and queries', () => {
+  it('asks for points of a conditional space and takes values', async () => {
+    const session = await client.createSession({ method: 'random', space, direction: 'minimize', seed: 1 })
+    const { queries } = await session.ask(8)
+    expect(queries).toHaveLength(8)
+    for (const { points, trial, wants } of queries) {
+      expect('momentum' in (points[0].params as Params)).toBe(points[0].params?.optimizer === 'sgd')
+      expect(Number.isInteger(points[0].params?.width)).toBe(true)
+      expect(trial).toBeGreaterThanOrEqual(0)
+      expect(wants).toEqual([{ kind: 'value' }])
+    }
+    await session.tell(queries.map((q) => ({ queryId: q.id, values: [loss(q.points[0].params as Params)] })))
+    const best = Math.min(...queries.map((q) => loss(q.points[0].params as Params)))
+    expect((await session.estimate()).points[0].values[0]).toBe(best)
+  })
+
+  it('steps tensors by gradients, unary and streamed, to the same bits', async () => {
+    const start = Float64Array.from([3, -4])
+    const run = async (streamed: boolean) => {
+      const session = await client.createSession({
+        method: 'adam',
+        space: tensors({ x: start }),
+        config: { learningRate: 0.1 },
+      })
+      const loop = streamed ? session.stream() : { step: session.step.bind(session), close() {} }
+      let { queries } = await loop.step()
+      for (let i = 0; i < 20; i++) {
+        const x = queries[0].points[0].tensors?.x as Float64Array
+        ;({ queries } = await loop.step({
+          observations: [{ queryId: queries[0].id, gradients: [{ x: x.map((v) => 2 * v) }] }],
+        }))
+      }
+      loop.close()
+      return queries[0].points[0].tensors?.x
+    }
+    expect(await run(true)).toEqual(await run(false))
+  })
+
+  it('sends a gradient of several chunks', async () => {
+    const n = 700_000
+    const session = await client.createSession({
+      method: 'sgd',
+      space: tensors({ w: new Float32Array(n) }),
+      config: { learningRate: 1 },
+      durability: 'snapshot',
+    })
+    const stream = session.stream()
+    const { queries } = await stream.step()
+    const gradient = Float32Array.from({ length: n }, (_, i) => i % 1000)
+    const next = await stream.step({ observations: [{ queryId: queries[0].id, gradients: [{ w: gradient }] }] })
+    stream.close()
+    const w = next.queries[0].points[0].tensors?.w as Float32Array
+    expect(w.findIndex((v, i) => v !== -gradient[i])).toBe(-1)
+    expect(w).toHaveLength(n)
+  })
+
+  it('asks about text and takes scores', async () => {
+    const session = await client.createSession({
+      method: 'opro',
+      space: text({ instruction: 'Be brief.' }),
+      direction: 'maximize',
+      task: { description: 'Answer.', examples: [{ input: 'a', expected: 'A' }] },
+      offers: ['score', 'completion'],
+    })
+    const { queries } = await session.ask()
+    expect(queries[0].points[0].text).toEqual({ instruction: 'Be brief.' })
+    const { queries: next } = await session.step({
+      observations: [{ queryId: queries[0].id, scores: [{ score: 0.5 }] }],
+    })
+    expect(next[0].wants[0]).toMatchObject({ kind: 'completion', purpose: 'propose' })
+  })
+
+  it('reads tensors at any alignment', () => {
+    const bytes = Buffer.from(Float32Array.of(1, 2, 3).buffer)
+    const shifted = Buffer.concat([Buffer.from([0]), bytes]).subarray(1)
+    expect(decode(shifted, 1)).toEqual(Float32Array.of(1, 2, 3))
+  })
+})
+
+describe('refusals', () => {
+  it('are typed and located', async () => {
+    const refused = client.createSession({ method: 'tpe', space: search({ x: float(2, 1) }), direction: 'minimize' })
+    await expect(refused).rejects.toMatchObject({ name: 'AsktellError', reason: 'SPACE_INVALID' })
+    const error = (await refused.catch((e) => e)) as AsktellError
+    expect(error.issues[0].path).toContain('parameters[0]')
+  })
+
+  it('of a gradient with NaN name its tensor and element, and change nothing', async () => {
+    const session = await client.createSession({ method: 'sgd', space: tensors({ w: new Float32Array(4) }) })
+    const { queries } = await session.ask()
+    const before = await session.get()
+    const gradients = [{ w: Float32Array.of(0, 0, Number.NaN, 0) }]
+    const error = (await session.tell({ queryId: queries[0].id, gradients }).catch((e) => e)) as AsktellError
+    expect(error.reason).toBe('OBSERVATION_INVALID')
+    expect(error.issues[0].path).toContain('w[2]')
+    expect((await session.get()).stateHash).toBe(before.stateHash)
+  })
+})
+
+describe('minimize', () => {
+  it('runs workers in parallel, prunes, and counts a throw as a failed trial', async () => {
+    let open = 0
+    let most = 0
+    const { trials, value, session } = await minimize(
+      async (params, trial) => {
+        most = Math.max(most, ++open)
+        try {
+          if (trial.number === 3) throw new Error('no luck')
+          for (let step = 1; step <= 3; step++) await trial.report(step, loss(params) + 1 / step)
+          return loss(params)
+        } finally {
+          open--
+        }
+      },
+      space,
+      {
+        client,
+        maxEvaluations: 40,
+        workers: 8,
+        seed: 5,
+        pruner: { method: 'median', config: { nStartupTrials: 5 } },
+        progress: false,
+      },
+    )
+    expect(most).toBeGreaterThan(4)
+    expect(trials.filter((t) => t.state === 'failed').map((t) => t.message)).toEqual(['no luck'])
+    expect(trials.filter((t) => t.state === 'pruned').length).toBeGreaterThan(0)
+    const completed = trials.filter((t) => t.state === 'completed')
+    expect(value).toBe(Math.min(...completed.map((t) => t.values[0])))
+    expect((await session.get()).counts?.told).toBe(BigInt(trials.length))
+    expect(TrialPruned.prototype).toBeInstanceOf(Error)
+  })
+})
+
+describe('a session', () => {
+  it('is watched, forked, exported and imported', async () => {
+    const session = await client.createSession({ method: 'tpe', space, direction: 'minimize', seed: 2 })
+    for (let i = 0; i < 12; i++) {
+      const { queries } = await session.ask()
+      await session.tell({ queryId: queries[0].id, values: [loss(queries[0].points[0].params as Params)] })
+    }
+    const types: string[] = []
+    for await (const event of session.watch(0)) {
+      types.push(event.type)
+      if (event.type === 'told' && types.filter((t) => t === 'told').length === 12) break
+    }
+    expect(types.slice(0, 3)).toEqual(['created', 'asked', 'told'])
+
+    const file = join(folder, 'session.asktell')
+    await session.export(file)
+    const copies = [await session.fork(), await client.importSession(file)]
+    const { queries } = await session.ask()
+    for (const copy of copies) expect((await copy.ask()).queries[0].points).toEqual(queries[0].points)
+    for (const copy of copies) await copy.delete()
+    await expect(copies[0].get()).rejects.toMatchObject({ reason: 'SESSION_NOT_FOUND' })
+  })
+
+  it('goes on through a killed server: calls and streams are sent again under their request ids', async () => {
+    const session = await client.createSession({ method: 'tpe', space, direction: 'minimize', seed: 3 })
+    const stream = session.stream()
+    let { queries } = await stream.step()
+    await stop('SIGKILL')
+    const told = stream.step({ observations: [{ queryId: queries[0].id, values: [1] }] })
+    await serve(port)
+    ;({ queries } = await told)
+    expect(queries).toHaveLength(1)
+    await session.tell({ queryId: queries[0].id, values: [2] })
+    expect((await session.get()).counts?.told).toBe(2n)
+    stream.close()
+  })
+})
