@@ -41,6 +41,47 @@ def test_eight_workers_share_the_evaluations(client):
     assert result.best_params == best.params and result.best_value == best.value == bowl(best.params)
 
 
+def test_workers_wait_for_each_other_where_the_method_does(client):
+    # A generation has fewer points than there are workers, and the next one waits for all of it.
+    space = {"x": Float(-5, 5), "y": Float(-5, 5)}
+    result = minimize(
+        lambda p: p["x"] ** 2 + p["y"] ** 2,
+        space,
+        max_evaluations=60,
+        workers=9,
+        method="cma-es",
+        config={"populationSize": 5},
+        seed=0,
+        client=client,
+    )
+    assert len(result.trials) == 60 and all(t.state == "completed" for t in result.trials)
+
+
+def test_an_evaluation_that_outlives_its_lease_is_left_to_another(client):
+    seen, lock, answered = [], threading.Lock(), threading.Event()
+
+    def first_one_hangs(p):
+        with lock:
+            again = p in seen
+            seen.append(p)
+            first = len(seen) == 1
+        if first:
+            # Until somebody else has told of the same point, which they do in their next step.
+            assert answered.wait(20)
+            time.sleep(0.5)
+        elif again:
+            answered.set()
+        else:
+            time.sleep(0.05)
+        return bowl(p)
+
+    result = minimize(
+        first_one_hangs, SPACE, max_evaluations=60, workers=3, method="random", lease=0.3, seed=0, client=client
+    )
+    assert len(seen) == 60 and len(result.trials) == 59
+    assert all(t.state == "completed" for t in result.trials)
+
+
 def test_a_run_with_one_worker_repeats(client):
     runs = [
         minimize(bowl, SPACE, max_evaluations=12, method="random", seed=3, client=client, progress=False) for _ in "ab"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import asktell
 from asktell import TensorSpace, from_bf16, tensors, to_bf16
 from asktell.calls import StreamStep
 
@@ -104,6 +105,20 @@ def test_large_gradients_go_in_chunks(client, encoding):
         (query,) = stream.step(query, gradient=gradient).queries
     for name, value in start.items():
         np.testing.assert_allclose(query.point[name], value - 1.5 * gradient[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [10, 700_000])
+def test_a_stream_survives_a_refused_step(client, size):
+    session = client.create_session("sgd", np.ones(size, np.float32), config={"learningRate": 0.5})
+    bad = np.zeros(size, np.float32)
+    bad[size // 2] = np.nan
+    with session.stream() as stream:
+        (query,) = stream.step().queries
+        with pytest.raises(asktell.InvalidArgument) as caught:
+            stream.step(query, gradient=bad)
+        assert caught.value.issues[0].path.endswith(f"[{size // 2}]")
+        (query,) = stream.step(query, gradient=np.ones(size)).queries
+        np.testing.assert_array_equal(query.point["x"], 0.5)
 
 
 def test_small_gradients_go_with_their_step(client):

@@ -28,7 +28,7 @@ from google.protobuf.message import Message
 from . import calls, codec
 from ._gen import service_pb2
 from .calls import Call, Page, StreamStep
-from .errors import AsktellError, Unavailable, from_rpc, is_retryable
+from .errors import Unavailable, from_rpc, is_retryable
 from .models import SessionInfo, Step, WatchEvent
 
 T = TypeVar("T")
@@ -140,17 +140,16 @@ class Backoff:
         self.next = retry.first
         self.until = time.monotonic() + (retry.limit if connected else min(retry.limit, retry.connect_limit))
 
-    def after(self, failure: Exception) -> float:
+    def after(self, failure: grpc.RpcError) -> float:
         """Seconds to wait after a failed attempt. Raises the typed error when there should be no other."""
-        error = from_rpc(failure) if isinstance(failure, grpc.RpcError) else failure
-        # At least half of it, so that a server that comes back is not hit by all at once, nor at once.
-        wait = self.next * random.uniform(0.5, 1.0)
-        if isinstance(error, AsktellError):
-            wait = max(wait, error.retry_after or 0.0)
-            if is_retryable(error) and time.monotonic() + wait < self.until:
-                self.next = min(2 * self.next, self.retry.longest)
-                return wait
-        raise error from failure
+        error = from_rpc(failure)
+        # Random, so that a server that comes back is not hit by all clients at once.
+        wait = max(self.next * random.uniform(0.5, 1.0), error.retry_after or 0.0)
+        if is_retryable(error) and time.monotonic() + wait < self.until:
+            self.next = min(2 * self.next, self.retry.longest)
+            return wait
+        # The typed error says it all; grpcio's own would only lengthen the traceback.
+        raise error from None
 
 
 class Core:

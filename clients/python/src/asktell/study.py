@@ -410,8 +410,8 @@ class Study:
         """To a session with a larger space, in which trials keep their numbers."""
         if not self._takes_points():
             raise RuntimeError(
-                f"trial {trial.number} suggested parameters that the space has not, and {self._options['method']} takes no "
-                "trials which it did not ask for: give create_study the whole space"
+                f"trial {trial.number} suggested parameters that the space has not, and {session.info.method} takes no"
+                " trials which it did not ask for: give create_study the whole space"
             )
         name = f"{self.study_name[:55]}-{uuid.uuid4().hex[:8]}"
         session.update(state="done", labels={**session.info.labels, NEXT: name})
@@ -419,13 +419,10 @@ class Study:
         successor = self.client.create_session(
             space=SearchSpace(parameters), name=name, labels={"study": self.study_name}, **self._options
         )
-        replayed = [
-            told
-            if trial._query and trial._session is session and r.number == trial._query.trial
-            else _replayed(r, _complete(parameters, r.params, self._draw))
-            for r in records
-        ]
-        if told not in replayed:
+        replayed = [_replayed(r, _complete(parameters, r.params, self._draw)) for r in records]
+        if trial._query is not None and trial._query.trial is not None and trial._session is session:
+            replayed[trial._query.trial] = told
+        else:
             replayed.append(told)
         successor.tell(replayed)
         self.session = successor
@@ -500,10 +497,10 @@ class Study:
                 return
             raise
         successor = self._follow(session)
-        if successor is not session and query.trial is not None:
-            if successor.trials()[query.trial].state == "cancelled":
-                point = _complete(_parameters(successor), query.params, self._draw)
-                successor.tell(Observation(point=point, value=value, status=status, message=message))
+        if successor is session or query.trial is None or successor.trials()[query.trial].state != "cancelled":
+            return
+        point = _complete(_parameters(successor), query.params, self._draw)
+        successor.tell(Observation(point=point, value=value, status=status, message=message))
 
     def _tell_point(self, trial: Trial, value: Any, status: str, message: str) -> None:
         """Tells a trial that the session did not ask for, or not like this."""
@@ -513,14 +510,17 @@ class Study:
         point = _complete(parameters, trial.params, self._draw)
         told = Observation(point=point, value=value, status=status, message=message)
         try:
-            if parameters != _parameters(session):
-                self._move(session, parameters, trial, told)
-            else:
+            if parameters == _parameters(session):
                 session.tell(told)
+                return
+            if self._follow(session) is session:
+                self._move(session, parameters, trial, told)
+                return
         except FailedPrecondition:
             if self._follow(session) is session:
                 raise
-            self._tell_point(trial, value, status, message)
+        # Another process has moved the study.
+        self._tell_point(trial, value, status, message)
 
     def _freeze(self, record: TrialRecord, offset: int, own: Mapping[int, Trial]) -> FrozenTrial:
         number = record.number + offset

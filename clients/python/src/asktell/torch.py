@@ -31,8 +31,8 @@ class RemoteOptimizer(torch.optim.Optimizer):
             optimizer.step()
         optimizer.close()
 
-    The session starts at the parameters' values, which travel in one message: the server's setting `maxMessageBytes`, 64
-    MiB by default, limits their size. They may be f32, f64, bf16 or f16, all in memory of the CPU; the
+    The session starts at the parameters' values, which travel in one message: the server's setting `maxMessageBytes`,
+    64 MiB by default, limits their size. They may be f32, f64, bf16 or f16, all in memory of the CPU; the
     session computes in f32, or in f64 if one of them is f64. A parameter without a gradient counts as one with a
     gradient of zeros.
 
