@@ -1,4 +1,4 @@
-/** Standard test functions over [0, 1]^d scaled to their usual boxes, with their minima. */
+/** Standard test functions in their usual boxes, to be minimized. */
 export type Bench = {
   name: string
   bounds: readonly (readonly [number, number])[]

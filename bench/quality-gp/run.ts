@@ -1,7 +1,8 @@
 /**
- * Regret of `gp` after 20, 40, ... evaluations on standard functions, median of the seeds.
- * npx tsx-like runner: built with tsc, then `node dist/bench/quality-gp/run.js [seeds] [evaluations] [names]`; the same
- * functions with Optuna's GPSampler: `python bench/quality-gp/optuna_gp.py`.
+ * Regret of `gp` on standard functions after 20, 40, ... evaluations: lower median and worst of the seeds.
+ *
+ *     npm run build && node dist/bench/quality-gp/run.js [seeds] [evaluations] [names]
+ *     python bench/quality-gp/optuna_gp.py [seeds] [evaluations] [names]     # the same with Optuna's GPSampler
  */
 import { method } from '../../src/blackbox/bayes/gp.js'
 import { parseConfig } from '../../src/core/schema.js'

@@ -10,6 +10,8 @@ export type At = {
   learningRate: number
   /** Sum of the learning rates of all steps up to this one. */
   rateSum: number
+  /** Whether the schedule begins a new cycle with this step. */
+  restart: boolean
 }
 
 /**
@@ -39,7 +41,7 @@ export type Composition = {
   matrices: boolean
 }
 
-const FIRST: At = { t: 1, learningRate: 1, rateSum: 1 }
+const FIRST: At = { t: 1, learningRate: 1, rateSum: 1, restart: false }
 const REWRITTEN = 'g_1'
 const NAME = /(?<!\w)(report\s+)?([A-Za-z_]\w*)/g
 

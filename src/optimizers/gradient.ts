@@ -9,7 +9,7 @@ import type { Observation, Query } from '../core/query.js'
 import { Rng, rngStream } from '../core/rng.js'
 import { field } from '../core/schema.js'
 import type { Problem, TensorsSpace } from '../core/space.js'
-import type { TensorSpec, Tensors } from '../core/tensor.js'
+import { elements, type TensorSpec, type Tensors } from '../core/tensor.js'
 import { averagings } from './averaging.js'
 import { drivers } from './drivers/index.js'
 import { compileRule } from './language/check.js'
@@ -72,17 +72,19 @@ export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
   recipes: readonly Recipe<PresetConfig<F>>[]
 }
 
-/** The same field with another default. */
-function withDefault(schema: z.ZodType, value: unknown): z.ZodType {
+/** The same field with another default, from another source. */
+function withDefault(schema: z.ZodType, value: unknown, source: string): z.ZodType {
   const inner = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? schema.unwrap() : schema
-  return (inner as z.ZodType).prefault(value).meta(schema.meta() ?? {})
+  return (inner as z.ZodType).prefault(value).meta({ ...schema.meta(), source })
 }
 
 /** Declares the method of a preset. */
 export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Method<PresetConfig<F>, GradientState> {
   const { id, title, summary, references, recipes, rule, invariances = [] } = preset
   const shape: Record<string, z.ZodType> = { ...composition, ...(preset.fields as object) }
-  for (const [name, value] of Object.entries(preset.defaults ?? {})) shape[name] = withDefault(shape[name], value)
+  for (const [name, value] of Object.entries(preset.defaults ?? {})) {
+    shape[name] = withDefault(shape[name], value, references[0].title)
+  }
 
   return defineMethod<PresetConfig<F>, GradientState>({
     id,
@@ -102,7 +104,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       unsolicited: 'reject',
       invariances,
     },
-    equations: (config) => compileRule(program(rule, config, EXAMPLE).source).latex,
+    equations: (config) => compileRule(program(rule, { ...config, reportNorm: false }, EXAMPLE).source).latex,
     needs: () => ['gradient'],
     check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
 
@@ -195,12 +197,18 @@ function query(state: GradientState): Query {
   }
 }
 
-/** The gradient of a loss to minimize: what was told, negated where the objective is maximized; none where none came. */
+/**
+ * The gradient of a loss to minimize: what was told, negated where the objective is maximized. A tensor that was not told
+ * has a zero gradient; an observation without gradients has none.
+ */
 function descent({ status, gradients }: Observation, problem: Problem): Tensors | undefined {
   if (status !== 'ok' || !gradients) return undefined
   const maximize = problem.objectives[0].direction === 'maximize'
   const [told] = gradients
-  const of = ({ name }: TensorSpec) => (maximize ? told[name].map((value) => -value) : told[name])
+  const of = ({ name, shape }: TensorSpec) => {
+    const gradient = told[name] ?? new Float32Array(elements(shape))
+    return maximize ? gradient.map((value) => -value) : gradient
+  }
   return Object.fromEntries(spaceOf(problem).tensors.map((spec) => [spec.name, of(spec)]))
 }
 

@@ -137,12 +137,14 @@ export class Machine<C extends Common> implements Drive {
     return { x, slots, driver: { phase: '', shard: 0, points } }
   }
 
-  /** The step under way: its number, its learning rate, and the sum of rates with it. */
+  /** The step under way. */
   private at(): At {
-    const { config } = this.session
+    const { schedule, learningRate: peak } = this.session.config
+    const { rate, cycle } = schedules.of(schedule)
     const t = this.data.t + 1
-    const learningRate = schedules.of(config.schedule).rate(config.schedule, config.learningRate, t)
-    return { t, learningRate, rateSum: this.data.rateSum + learningRate }
+    const learningRate = rate(schedule, peak, t)
+    const restart = cycle !== undefined && t > 1 && cycle(schedule, t) !== cycle(schedule, t - 1)
+    return { t, learningRate, rateSum: this.data.rateSum + learningRate, restart }
   }
 
   /** The program of a step. A fresh kernel takes the state's arrays to where it computes best. */

@@ -1,6 +1,6 @@
 /** Who may call what: one table for both transports. What is not in the table is denied. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { AsktellError } from '../core/errors.js'
+import { AsktellError, type Reason } from '../core/errors.js'
 
 /** `open` needs no key, `read` any key, `write` a key that may write. */
 export type Access = 'open' | 'read' | 'write'
@@ -47,22 +47,30 @@ export class Authorizer {
   private readonly keys: readonly { name: string; hash: Buffer; access: 'read' | 'write' }[]
 
   /** Without keys everybody may do everything: for loopback, or behind something that authenticates. */
-  constructor(keys: readonly ApiKey[]) {
+  constructor(
+    keys: readonly ApiKey[],
+    private readonly onRefusal: (reason: Reason) => void = () => {},
+  ) {
     this.keys = keys.map(({ name, sha256, access }) => ({ name, hash: Buffer.from(sha256, 'hex'), access }))
   }
 
   /** The name of the caller; refuses with UNAUTHENTICATED or PERMISSION_DENIED. */
   check(what: string, { authorization, apiKey }: Credentials): string {
     const needed = Object.hasOwn(POLICY, what) ? POLICY[what] : undefined
-    if (!needed) throw new AsktellError('PERMISSION_DENIED', `no policy allows ${what}`)
+    if (!needed) return this.refuse('PERMISSION_DENIED', `no policy allows ${what}`)
     if (needed === 'open' || this.keys.length === 0) return 'anonymous'
     const token = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1] ?? apiKey
-    if (!token) throw new AsktellError('UNAUTHENTICATED', 'expected a key: "authorization: Bearer …" or "x-api-key: …"')
+    if (!token) return this.refuse('UNAUTHENTICATED', 'expected a key: "authorization: Bearer …" or "x-api-key: …"')
     const hash = createHash('sha256').update(token).digest()
     const key = this.keys.find((candidate) => timingSafeEqual(candidate.hash, hash))
-    if (!key) throw new AsktellError('UNAUTHENTICATED', 'the key is not known')
+    if (!key) return this.refuse('UNAUTHENTICATED', 'the key is not known')
     if (needed === 'write' && key.access === 'read')
-      throw new AsktellError('PERMISSION_DENIED', `key "${key.name}" may only read`)
+      return this.refuse('PERMISSION_DENIED', `key "${key.name}" may only read`)
     return key.name
+  }
+
+  private refuse(reason: Reason, message: string): never {
+    this.onRefusal(reason)
+    throw new AsktellError(reason, message)
   }
 }

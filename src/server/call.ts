@@ -34,6 +34,7 @@ export function remoteContext(traceparent: string | undefined): Context {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true })
 }
 
+type Input = Message | AsyncIterable<Message>
 type Handler = (input: unknown, call: Call) => Promise<Message | AsyncIterable<Message>>
 
 export class Dispatcher {
@@ -63,10 +64,10 @@ export class Dispatcher {
     return this.stop.signal
   }
 
-  /** Runs one call. Rejects, and the answer's iteration fails, with AsktellError only. */
+  /** Runs one call on what `read` gives. Rejects, and the answer's iteration fails, with AsktellError only. */
   async run(
     method: DescMethod,
-    input: Message | AsyncIterable<Message>,
+    read: () => Input | Promise<Input>,
     origin: Origin,
   ): Promise<Message | AsyncIterable<Message>> {
     const { telemetry } = this
@@ -114,7 +115,7 @@ export class Dispatcher {
     try {
       if (this.draining.aborted) throw draining()
       const handler = this.implementation[method.localName as keyof Implementation] as Handler
-      answer = await handler(input, { ...origin, draining: this.draining, trace: trace.setSpan(parent, span) })
+      answer = await handler(await read(), { ...origin, draining: this.draining, trace: trace.setSpan(parent, span) })
     } catch (thrown) {
       throw failed(thrown)
     }

@@ -44,6 +44,10 @@ export const configSchema = z.strictObject({
   apiKeys: field(z.array(apiKey).default([]), 'Keys that may call. Without any, everybody may.'),
   dataDir: field(z.string().min(1).default('./asktell-data'), 'Where sessions are stored.'),
   store: field(z.enum(['lmdb', 'memory']).default('lmdb'), 'Store of sessions; memory forgets them at the end.'),
+  snapshotRecords: field(
+    positive.default(2000),
+    'Changes of a session after which its state is written anew, so that less is replayed after a crash.',
+  ),
   engine: field(z.enum(['wasm', 'interpreter']).default('wasm'), 'Engine of gradient rules.'),
   maxMessageBytes: field(positive.default(64 << 20), 'Largest message or body taken.'),
   maxGradientBytes: field(positive.default(2 ** 31), 'Most gradient bytes that one stream may send ahead of its step.'),

@@ -11,8 +11,10 @@ import { Dispatcher } from './call.js'
 import type { Config } from './config.js'
 import { startGrpc } from './grpc/server.js'
 import { startHttp } from './http/server.js'
+import { Resolver } from './resolver.js'
 import { createService } from './service.js'
 import { createLog, createTracer, Telemetry } from './telemetry.js'
+import type { Transport } from './transport.js'
 
 export { type Config, configPrint, configSchema, type LoadedConfig, loadConfig } from './config.js'
 
@@ -42,11 +44,11 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<Ru
     : await createTracer(config.otlpEndpoint)
   const telemetry: Telemetry = new Telemetry(log, tracing.tracer, () => dispatcher.active)
   const sessions = parts.sessions ?? (await openSessions(config, telemetry, parts.onFatal ?? (() => process.exit(1))))
-  const dispatcher = new Dispatcher(
-    createService(sessions, telemetry, { maxGradientBytes: config.maxGradientBytes }),
-    telemetry,
-  )
-  const authorizer = new Authorizer(config.apiKeys)
+  const resolver = new Resolver(sessions, config.llmEndpoints, { warn: (message, fields) => log.warn(fields, message) })
+  const { maxGradientBytes } = config
+  const dispatcher = new Dispatcher(createService(sessions, telemetry, resolver, { maxGradientBytes }), telemetry)
+  const authorizer = new Authorizer(config.apiKeys, (reason) => telemetry.refused(reason))
+  const transports: Transport[] = []
 
   const notReady = async () => {
     const { ready, reason } = await sessions.ready()
@@ -55,27 +57,39 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<Ru
       ...(ready ? [] : [reason ?? 'the store takes no writes']),
     ]
   }
-  const grpc = await startGrpc(config, dispatcher, authorizer)
-  const http = await startHttp(config, dispatcher, authorizer, telemetry, { version, notReady })
-
-  const close = async () => {
-    grpc.drain()
+  const close = async (deadline: AbortSignal) => {
+    for (const transport of transports) transport.drain()
     dispatcher.drain()
-    const deadline = AbortSignal.timeout(config.drainSeconds * 1000)
-    // HTTP listens as long as calls are in flight, so that probes see why.
-    await Promise.all([grpc.close(deadline), Promise.race([dispatcher.idle(), aborted(deadline)])])
-    await http.close(deadline)
+    // gRPC says goodbye at once; HTTP listens as long as calls are in flight, so that probes see why.
+    const [grpc, http] = transports
+    await Promise.all([grpc?.close(deadline), Promise.race([dispatcher.idle(), aborted(deadline)])])
+    await http?.close(deadline)
+    await resolver.close()
     await sessions.close()
     await tracing.close()
     telemetry.close()
     log.info('stopped')
   }
+  try {
+    transports.push(await startGrpc(config, dispatcher, authorizer))
+    transports.push(await startHttp(config, dispatcher, authorizer, telemetry, { version, notReady }))
+    await resolver.start()
+  } catch (error) {
+    await close(AbortSignal.abort())
+    throw error
+  }
+  const [grpc, http] = transports
   let closing: Promise<void> | undefined
   const { host } = config
   const ready = { ready: true, host, grpcPort: grpc.port, httpPort: http.port, pid: process.pid, version }
   log.info(ready, 'listening')
   ;(parts.onReady ?? ((line) => process.stdout.write(`${line}\n`)))(JSON.stringify(ready))
-  return { host, grpcPort: grpc.port, httpPort: http.port, close: () => (closing ??= close()) }
+  return {
+    host,
+    grpcPort: grpc.port,
+    httpPort: http.port,
+    close: () => (closing ??= close(AbortSignal.timeout(config.drainSeconds * 1000))),
+  }
 }
 
 function openSessions(config: Config, telemetry: Telemetry, onFatal: (error: Error) => void): Promise<Sessions> {
@@ -87,6 +101,7 @@ function openSessions(config: Config, telemetry: Telemetry, onFatal: (error: Err
   return createSessions({
     store: timed(store, telemetry),
     engine: config.engine,
+    limits: { snapshotRecords: config.snapshotRecords },
     hooks: { warn: (message, fields) => telemetry.log.warn(fields, message), fatal },
   })
 }

@@ -24,6 +24,7 @@ import type { Space } from '../core/space.js'
 import type { Dtype, TensorSpec, Tensors } from '../core/tensor.js'
 import type { Mutation, SessionInfo, Sessions, StepInput } from '../sessions/api.js'
 import { pageToken as nextPage, parseFilter, readPageToken } from '../sessions/filter.js'
+import { RESOLVER } from '../sessions/index.js'
 import type { Call } from './call.js'
 import { linked, until } from './call.js'
 import { describeAll } from './catalogue.js'
@@ -41,6 +42,7 @@ import { sessionPath } from './codec/space.js'
 import { dtypes } from './codec/tensors.js'
 import { draining, relocate } from './errors.js'
 import { optimize } from './optimize.js'
+import type { Resolver } from './resolver.js'
 import type { Telemetry } from './telemetry.js'
 
 type Methods = (typeof Asktell)['method']
@@ -81,9 +83,12 @@ const milliseconds = (wait: Duration | undefined, path: string) => wait && secon
 export function createService(
   sessions: Sessions,
   telemetry: Telemetry,
+  resolver: Pick<Resolver, 'check' | 'attach'>,
   limits: { maxGradientBytes: number },
 ): Implementation {
-  const catalogue = describeAll()
+  /** Made when it is first asked for: equations and schemas of all methods take longer than all else that a start does. */
+  let described: Map<string, Method> | undefined
+  const catalogue = () => (described ??= describeAll())
   /** Manifests by session: a space never changes, and `get` may be dear. */
   const manifests = new Map<string, Promise<readonly TensorSpec[]>>()
 
@@ -99,6 +104,12 @@ export function createService(
   }
 
   const session = (info: SessionInfo): Session => create(SessionSchema, sessionToProto(info))
+
+  /** A session that has just come to be. */
+  const begun = (info: SessionInfo): Session => {
+    resolver.attach(info)
+    return session(info)
+  }
 
   /** Resolves views one at a time: the arrays are the session's own, and are copied before the next await. */
   async function pointsToProto(
@@ -190,7 +201,7 @@ export function createService(
         observations: observed(request.observations, specs, path, gradients),
         count: request.count < 0 ? 0 : wanted(request.count || 1, `${path}count`),
         wait: milliseconds(request.wait, `${path}wait`),
-        worker: request.worker || undefined,
+        worker: workerName(request.worker, `${path}worker`),
       },
       { omitTensors: request.omitTensors, encoding: request.encoding, path },
       call,
@@ -201,7 +212,10 @@ export function createService(
     async createSession(request) {
       const spec = specFromProto(request.session)
       const id = newId(request.sessionId, 'session_id')
-      return session(await located(spec.problem.space, () => sessions.create(spec, { id, ...mutation(request) })))
+      return located(spec.problem.space, async () => {
+        resolver.check(spec)
+        return begun(await sessions.create(spec, { id, ...mutation(request) }))
+      })
     },
 
     async getSession({ name }) {
@@ -241,7 +255,7 @@ export function createService(
           count: wanted(request.count || 1, 'count'),
           wait: milliseconds(request.wait, 'wait'),
           enqueue: request.enqueue.map((point, i) => pointFromProto(point, specs, `enqueue[${i}]`)),
-          worker: request.worker || undefined,
+          worker: workerName(request.worker, 'worker'),
         },
         { omitTensors: request.omitTensors, encoding: request.encoding, path: '' },
         call,
@@ -319,7 +333,7 @@ export function createService(
 
     async forkSession(request) {
       const id = idOf('sessions', request.name)
-      return session(
+      return begun(
         await sessions.fork(id, {
           ...mutation(request),
           revision: request.revision ? count(request.revision, 'revision') : undefined,
@@ -341,13 +355,13 @@ export function createService(
       if (first.done) return fail('data', 'expected at least one chunk')
       const { sessionId, requestId } = first.value
       const id = newId(sessionId, 'session_id')
-      return session(await sessions.import(fileBytes(first.value, iterator), { id, requestId: requestId || undefined }))
+      return begun(await sessions.import(fileBytes(first.value, iterator), { id, requestId: requestId || undefined }))
     },
 
     async listMethods({ pageSize, pageToken, filter }) {
       const matches = parseFilter<Method>(filter, (method, field) => method[field as 'id'], ['id', 'kind', 'family'])
       const after = readPageToken(pageToken)
-      const all = [...catalogue.values()].filter((method) => method.id > after && matches(method))
+      const all = [...catalogue().values()].filter((method) => method.id > after && matches(method))
       const page = all.slice(0, pageLength(pageSize, 1000, 1000))
       return create(ListMethodsResponseSchema, {
         methods: page,
@@ -357,7 +371,7 @@ export function createService(
 
     async getMethod({ name }) {
       const id = idOf('methods', name)
-      const method = catalogue.get(id)
+      const method = catalogue().get(id)
       if (!method) throw new AsktellError('METHOD_NOT_FOUND', `there is no method ${quote(id)}`)
       return method
     },
@@ -367,6 +381,12 @@ export function createService(
 function pageLength(size: number, byDefault: number, most: number): number {
   if (size < 0) fail('page_size', `expected a number >= 0, got ${size}`)
   return Math.min(size || byDefault, most)
+}
+
+/** The server's own resolver asks under a name that nobody else may use. */
+function workerName(worker: string, path: string): string | undefined {
+  if (worker === RESOLVER) fail(path, `${quote(worker)} is reserved`)
+  return worker || undefined
 }
 
 /** Runs a call whose refusals are about a session resource, and moves their paths to where the caller wrote it. */

@@ -32,6 +32,12 @@ export class Telemetry {
     labelNames: ['status'],
     registers: [this.registry],
   })
+  private readonly refusals = new Counter({
+    name: 'asktell_refused_callers_total',
+    help: 'Calls that the policy let nobody make, by reason.',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  })
   private readonly flush = new Histogram({
     name: 'asktell_journal_flush_seconds',
     help: 'From the append of a journal record to the disk that has it.',
@@ -81,6 +87,10 @@ export class Telemetry {
 
   told(status: string): void {
     this.observations.inc({ status })
+  }
+
+  refused(reason: string): void {
+    this.refusals.inc({ reason })
   }
 
   flushed(seconds: number): void {

@@ -4,37 +4,16 @@
  * that was built on it is refused too and the session is read back from the store, so that memory never differs from it.
  */
 import { AsktellError } from '../core/errors.js'
-import type { Mutation, WatchEvent } from './api.js'
+import type { Mutation } from './api.js'
 import { type Context, notFound } from './context.js'
 import { type Loaded, load } from './load.js'
 import { forgettable, Once } from './once.js'
+import { type Item, Outbox, type Request } from './outbox.js'
+import { Recent, type Revision } from './recent.js'
 import { type Answered, type Head, headOf, packFrame, packInput, packRecord } from './record.js'
 import type { Applied, Op, Session } from './session.js'
-import { LEDGER, type Stamped, type Write } from './stores/store.js'
 
 type Job = { run(session: Session): Promise<void>; fail(error: unknown): void }
-type Request = { id: string; bytes: Uint8Array }
-
-/** Something to be written, in order. */
-export type Item = {
-  record?: Stamped
-  snapshot?: Stamped & { durableStep?: number }
-  /** The session's beginning: goes first. */
-  birth?: Uint8Array
-  remove?: boolean
-  /** Records up to this revision are given up. */
-  forget?: number
-  head?: Head
-  events?: readonly WatchEvent[]
-  requests?: readonly Request[]
-  dropRequests?: readonly string[]
-  /** Answers that must outlive the session. */
-  ledger?: Request
-  /** Nothing is lost when it can't be written. */
-  spare?: boolean
-}
-type Staged = Item & { done(): void; fail(error: unknown): void }
-
 type Call = Mutation & {
   signal?: AbortSignal
   /** Its answer need not be stored when nothing changed. */
@@ -45,9 +24,9 @@ type Call = Mutation & {
 export type Work<A> = {
   prepare(session: Session, time: number): { op: Op } | { answer: A | Promise<A> }
   answer(session: Session, applied: Applied): A | Promise<A>
+  /** The answer as it is stored for repeats; itself when absent. */
+  stored?(answer: A): unknown
 }
-
-const ITEMS_PER_WRITE = 512
 
 export class Actor {
   lastUsed: number
@@ -62,15 +41,14 @@ export class Actor {
   private loaded?: Loaded
   private jobs: Job[] = []
   private running = false
-  private staged: Staged[] = []
-  private writing?: Promise<void>
+  private readonly outbox: Outbox
   /** Time spent on the records since the last snapshot, which replay would spend again. */
   private millis = 0
   /** Answers of a session with snapshot durability, until the next snapshot writes them. */
   private answers = new Map<string, Uint8Array>()
   private requestsSinceTrim = 0
   private readonly wakers = new Set<() => void>()
-  private recent: { revision: number; events: readonly WatchEvent[] }[] = []
+  private readonly recent: Recent
 
   constructor(
     readonly id: string,
@@ -79,6 +57,13 @@ export class Actor {
   ) {
     this.lastUsed = context.clock()
     this.once = new Once(async (request) => this.answers.get(request) ?? context.store.request(id, request))
+    this.recent = new Recent(context.limits.events)
+    this.outbox = new Outbox(id, context.store, {
+      outdated: (revision) => this.outdated(revision),
+      written: (item) => this.written(item),
+      lost: () => this.forget(),
+      spared: (error) => this.warn('a snapshot could not be written', error),
+    })
     if (loaded) this.adopt(loaded)
   }
 
@@ -95,7 +80,7 @@ export class Actor {
   }
   /** Whether a call, a write, a waiting worker or a watcher needs it in memory. */
   get busy(): boolean {
-    return this.running || this.jobs.length > 0 || this.writing !== undefined || this.wakers.size > 0
+    return this.running || this.jobs.length > 0 || this.outbox.busy || this.wakers.size > 0
   }
   /** Bytes that the session takes, by its last snapshot and the journal since. */
   get size(): number {
@@ -136,7 +121,7 @@ export class Actor {
 
   private async current(): Promise<Session> {
     if (!this.loaded) {
-      await this.settled()
+      await this.outbox.settled()
       if (this.deleted) throw notFound(this.id)
       this.adopt(await load(this.context, this.id))
     }
@@ -155,7 +140,7 @@ export class Actor {
   /** Reads the session when everything before is on disk. */
   read<T>(fn: (session: Session) => T | Promise<T>): Promise<T> {
     return this.submit(async () => {
-      await this.settled()
+      await this.outbox.settled()
       return fn(await this.current())
     })
   }
@@ -179,55 +164,62 @@ export class Actor {
       // Time never runs backwards within a session, whatever the clock does.
       const time = Math.max(this.context.clock(), session.updateTime)
       const prepared = work.prepare(session, time)
+      const op = 'op' in prepared ? prepared.op : undefined
       const item: Item = {}
       let answer: A
-      if ('op' in prepared) {
-        const applied = await this.apply(session, prepared.op, time, item)
-        answer = await work.answer(session, applied)
-      } else answer = await prepared.answer
-      if (requestId && !(quiet && !('op' in prepared))) {
-        const answered: Answered = { digest, time, revision: session.revision, answer }
-        item.requests = [{ id: requestId, bytes: packFrame(answered) }]
-        this.requestsSinceTrim++
+      try {
+        answer =
+          'op' in prepared
+            ? await work.answer(session, await this.apply(session, prepared.op, time, item))
+            : await prepared.answer
+        if (requestId && (op || !quiet)) {
+          const stored = work.stored ? work.stored(answer) : answer
+          const answered: Answered = { digest, time, revision: session.revision, answer: stored }
+          item.requests = [{ id: requestId, bytes: packFrame(answered) }]
+        }
+        if (this.loaded?.session !== session) throw new AsktellError('STORE_FAILED', 'an earlier write failed')
+      } catch (error) {
+        // It may be half applied.
+        if (op && this.loaded?.session === session) this.forget()
+        throw error
       }
-      durable = this.keep(session, item, 'op' in prepared ? prepared.op : undefined)
-      if (this.snapshotDue()) await this.snapshot(session, true)
-      if (this.requestsSinceTrim >= this.context.limits.requests) await this.trim(time)
+      durable = this.keep(session, item, op)
+      await this.tidy(session, time, item)
       return answer
     }, signal)
     await durable
     return answer
   }
 
-  /** Applies an operation; when something goes wrong in it, the session is read back. */
+  /** Applies an operation and fills in what is to be written of it. */
   private async apply(session: Session, op: Op, time: number, item: Item): Promise<Applied> {
+    const loaded = this.loaded!
+    const begun = performance.now()
     // Encoded first: the method may reuse the arrays it is given.
     const entry = this.volatile ? undefined : packInput({ revision: session.revision + 1, time, op })
-    const begun = performance.now()
+    let applied: Applied
     try {
-      const applied = await session.apply(op, time)
-      if (this.loaded?.session !== session) throw new AsktellError('STORE_FAILED', 'an earlier write failed')
-      if (entry) item.record = { revision: session.revision, bytes: packRecord(entry, applied.events) }
-      item.events = applied.events
-      const bytes = item.record?.bytes.length ?? 0
-      this.loaded.tail.records++
-      this.loaded.tail.bytes += bytes
-      this.loaded.journalBytes += bytes
-      item.head = headOf(session, this.loaded.journalBytes)
-      this.millis += performance.now() - begun
-      return applied
+      applied = await session.apply(op, time)
     } catch (error) {
-      if (this.loaded?.session === session) this.forget()
       if (error instanceof AsktellError) throw error
       throw new AsktellError('INTERNAL', `${session.method.id} failed: ${(error as Error).message}`, { cause: error })
     }
+    if (entry) item.record = { revision: session.revision, bytes: packRecord(entry, applied.events) }
+    const bytes = item.record?.bytes.length ?? 0
+    loaded.tail.records++
+    loaded.tail.bytes += bytes
+    loaded.journalBytes += bytes
+    this.millis += performance.now() - begun
+    item.events = applied.events
+    item.head = headOf(session, loaded.journalBytes)
+    return applied
   }
 
   /** Resolves when what a mutation left is as durable as the session promises. */
   private async keep(session: Session, item: Item, op: Op | undefined): Promise<void> {
     if (!this.volatile) {
-      if (item.record || item.requests) return this.stage(item)
-      return this.settled()
+      if (item.record || item.requests) return this.outbox.stage(item)
+      return this.outbox.settled()
     }
     for (const { id, bytes } of item.requests ?? []) this.answers.set(id, bytes)
     if (item.head) this.head = item.head
@@ -238,92 +230,48 @@ export class Actor {
   /** Writes a session that was not there before. */
   begin(item: Item): Promise<void> {
     this.head = item.head
-    return this.stage(item)
+    return this.outbox.stage(item)
   }
 
   remove(ledger?: Request): Promise<void> {
     let removed: Promise<void> | undefined
     return this.submit(async () => {
-      removed = this.stage({ remove: true, ledger })
+      removed = this.outbox.stage({ remove: true, ledger })
       this.forget()
     }).then(() => removed)
   }
 
-  // --- Writing ---
-
-  private stage(item: Item): Promise<void> {
-    const written = new Promise<void>((done, fail) => this.staged.push({ ...item, done, fail }))
-    written.catch(() => {})
-    this.pump()
-    return written
-  }
-
-  private pump() {
-    if (this.writing || this.staged.length === 0) return
-    const group = this.staged.splice(0, ITEMS_PER_WRITE)
-    this.writing = this.context.store
-      .write(this.toWrites(group))
-      .then(
-        () => this.written(group),
-        (error) => this.failed(group, error),
-      )
-      .finally(() => {
-        this.writing = undefined
-        this.pump()
-      })
-  }
-
-  private toWrites(group: readonly Staged[]): Write[] {
-    const ledger = group.flatMap((item) => item.ledger ?? [])
-    const writes: Write[] = ledger.length > 0 ? [{ session: LEDGER, requests: ledger }] : []
-    if (group.some(({ remove }) => remove)) return [{ session: this.id, remove: true }, ...writes]
-    const head = group.findLast((item) => item.head)?.head
-    const snapshot = group.findLast((item) => item.snapshot)?.snapshot
-    const requests = new Map(group.flatMap((item) => item.requests ?? []).map((request) => [request.id, request]))
-    writes.push({
-      session: this.id,
-      spec: group.findLast(({ birth }) => birth)?.birth,
-      forget: group.findLast((item) => item.forget)?.forget,
-      head: head && packFrame(head),
-      records: group.flatMap(({ record }) => record ?? []),
-      snapshot,
-      dropSnapshots: snapshot && this.outdated(snapshot.revision),
-      requests: [...requests.values()],
-      dropRequests: group.flatMap((item) => item.dropRequests ?? []),
-    })
-    return writes
-  }
-
-  private written(group: readonly Staged[]) {
-    for (const item of group) {
-      const { head, snapshot, remove, done } = item
-      if (head) this.head = head
-      if (snapshot) this.durableStep = snapshot.durableStep
-      if (snapshot && this.loaded) {
-        const drop = this.outdated(snapshot.revision)
-        const { snapshots } = this.loaded
-        this.loaded.snapshots = [...snapshots.filter((revision) => !drop.includes(revision)), snapshot.revision]
-      }
-      if (remove) this.deleted = true
-      this.publish(item)
-      done()
+  private written({ head, snapshot, events, remove }: Item) {
+    if (head) this.head = head
+    if (snapshot) this.durableStep = snapshot.durableStep
+    if (snapshot && this.loaded) {
+      const gone = [...this.outdated(snapshot.revision), snapshot.revision]
+      const kept = this.loaded.snapshots.filter((revision) => !gone.includes(revision))
+      this.loaded.snapshots = [...kept, snapshot.revision]
     }
-    if (this.deleted) this.wake()
+    this.publish({ head, events })
+    if (remove) {
+      this.deleted = true
+      this.wake()
+    }
   }
 
-  private failed(group: readonly Staged[], error: unknown) {
-    const lost = group.some(({ spare }) => !spare)
-    if (lost) this.forget()
-    for (const { fail } of [...group, ...(lost ? this.staged.splice(0) : [])]) fail(error)
-    if (!lost) this.context.hooks.warn?.('a snapshot could not be written', { session: this.id, error: String(error) })
-  }
-
-  /** Waits until nothing is left to write. */
-  private async settled() {
-    while (this.writing) await this.writing
+  private warn(message: string, error: unknown) {
+    this.context.hooks.warn?.(message, { session: this.id, error: String(error) })
   }
 
   // --- Snapshots ---
+
+  /** What is due after a mutation. The mutation is safe whatever becomes of this. */
+  private async tidy(session: Session, time: number, item: Item) {
+    try {
+      if (this.snapshotDue()) await this.snapshot(session, true)
+      this.requestsSinceTrim += item.requests?.length ?? 0
+      if (this.requestsSinceTrim >= this.context.limits.requests) await this.trim(time)
+    } catch (error) {
+      this.warn('a snapshot could not be made', error)
+    }
+  }
 
   private snapshotDue(): boolean {
     if (!this.loaded) return false
@@ -343,15 +291,17 @@ export class Actor {
     this.loaded.tail = { records: 0, bytes: 0 }
     this.millis = 0
     const requests = [...this.answers].map(([id, bytes]) => ({ id, bytes }))
-    const written = this.stage({
-      snapshot: { revision: session.revision, bytes, durableStep },
-      ...this.shorten(),
-      head: headOf(session, this.loaded.journalBytes),
-      requests,
-      spare,
-    }).then(() => {
-      for (const { id, bytes } of requests) if (this.answers.get(id) === bytes) this.answers.delete(id)
-    })
+    const written = this.outbox
+      .stage({
+        snapshot: { revision: session.revision, bytes, durableStep },
+        ...this.shorten(),
+        head: headOf(session, this.loaded.journalBytes),
+        requests,
+        spare,
+      })
+      .then(() => {
+        for (const { id, bytes } of requests) if (this.answers.get(id) === bytes) this.answers.delete(id)
+      })
     written.catch(() => {})
     return { written }
   }
@@ -378,7 +328,7 @@ export class Actor {
   private async trim(time: number) {
     this.requestsSinceTrim = 0
     const dropRequests = await forgettable(this.context, this.id, time)
-    if (dropRequests.length > 0) void this.stage({ dropRequests, spare: true })
+    if (dropRequests.length > 0) void this.outbox.stage({ dropRequests, spare: true })
   }
 
   /** Leaves memory, with a snapshot, unless something needs it. Whether it left. */
@@ -397,17 +347,17 @@ export class Actor {
     }
     if (this.busy) return false
     this.forget()
+    this.recent.clear()
     return true
   }
 
   /** Waits for everything that was accepted, and leaves a snapshot. */
   async close(): Promise<void> {
-    while (this.running || this.writing) await (this.writing ?? new Promise((resolve) => setImmediate(resolve)))
-    if (this.loaded && this.loaded.tail.records > 0) {
+    if (this.running || this.outbox.busy) await this.submit(() => this.outbox.settled()).catch(() => {})
+    if (this.loaded && this.loaded.tail.records > 0)
       await this.submit((session) => this.snapshot(session, true))
         .then(({ written }) => written)
-        .catch(() => {})
-    }
+        .catch((error) => this.warn('a snapshot could not be written', error))
     this.closed = true
     this.forget()
     this.wake()
@@ -416,14 +366,9 @@ export class Actor {
   // --- Watching ---
 
   private publish({ head, events }: Item) {
-    if (head && events) {
-      // One entry per revision, without a gap.
-      if (this.recent.length > 0 && this.recent[this.recent.length - 1].revision !== head.revision - 1) this.recent = []
-      this.recent.push({ revision: head.revision, events })
-      const { events: most } = this.context.limits
-      if (this.recent.length > 2 * most) this.recent = this.recent.slice(-most)
-      this.wake()
-    }
+    if (!head || !events) return
+    this.recent.push(head.revision, events)
+    this.wake()
   }
   private wake() {
     for (const waker of [...this.wakers]) waker()
@@ -435,11 +380,13 @@ export class Actor {
     return () => this.wakers.delete(waker)
   }
 
+  /** The revision before the oldest event in memory. */
+  get eventsBegin(): number {
+    return this.recent.begin ?? this.head?.revision ?? 0
+  }
+
   /** Events after a revision that are still in memory, or undefined when some of them are not. */
-  recentAfter(revision: number): readonly { revision: number; events: readonly WatchEvent[] }[] | undefined {
-    if (this.head && revision >= this.head.revision) return []
-    const at = this.recent.length > 0 ? revision + 1 - this.recent[0].revision : -1
-    if (at < 0 || at >= this.recent.length) return undefined
-    return this.recent.slice(at, at + 64)
+  recentAfter(revision: number): readonly Revision[] | undefined {
+    return this.head && revision >= this.head.revision ? [] : this.recent.after(revision)
   }
 }

@@ -58,13 +58,14 @@ export async function* exportFile({ store }: Context, actor: Actor): AsyncIterab
   yield packFrame({ part: 'end', parts } satisfies Part)
 }
 
-export type Imported = { birth: Birth; head: Head; snapshots: Stamped[]; records: Stamped[] }
+type Parts = { birth: Birth; head: Head; snapshots: Stamped[]; records: Stamped[] }
+export type Imported = Parts & { stateHash: string }
 
 /** Reads a file and proves that the session in it can be brought to life. Throws INVALID_ARGUMENT that says what is wrong. */
 export async function importFile(context: Context, chunks: AsyncIterable<Uint8Array>): Promise<Imported> {
   try {
     const imported = await readParts(chunks, context.limits.importBytes)
-    return { ...imported, head: await tryOut(context, imported) }
+    return { ...imported, ...(await tryOut(context, imported)) }
   } catch (error) {
     if (error instanceof AsktellError && error.reason !== 'STORE_CORRUPT') throw error
     throw refused((error as Error).message)
@@ -72,24 +73,25 @@ export async function importFile(context: Context, chunks: AsyncIterable<Uint8Ar
 }
 
 /** What the session is when it is loaded. Whoever wrote the file, it passes the checks of a new one. */
-async function tryOut(context: Context, { birth, head, snapshots, records }: Imported): Promise<Head> {
+async function tryOut(context: Context, { birth, head, snapshots, records }: Parts) {
   const { spec, settings } = birth
   negotiate({ ...spec, ...settings }, context.catalogue, spec, spec.createTime)
   const store = new MemoryStore()
   await store.write([{ session: 'trial', spec: packFrame(birth), head: packFrame(head), records }])
   for (const snapshot of snapshots) await store.write([{ session: 'trial', snapshot }])
   const { session } = await load({ ...context, store, hooks: {} }, 'trial')
-  session.host.close()
-  if (session.revision !== head.revision)
-    throw new Damage(`it ends at revision ${session.revision} and should end at ${head.revision}`)
-  return headOf(
-    session,
-    records.reduce((sum, { bytes }) => sum + bytes.length, 0),
-  )
+  try {
+    if (session.revision !== head.revision)
+      throw new Damage(`it ends at revision ${session.revision} and should end at ${head.revision}`)
+    const journalBytes = records.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    return { head: headOf(session, journalBytes), stateHash: await session.hash() }
+  } finally {
+    session.host.close()
+  }
 }
 
-async function readParts(chunks: AsyncIterable<Uint8Array>, most: number): Promise<Imported> {
-  let imported: Imported | undefined
+async function readParts(chunks: AsyncIterable<Uint8Array>, most: number): Promise<Parts> {
+  let imported: Parts | undefined
   let parts = 0
   let ended = false
   for await (const bytes of frames(chunks, most)) {

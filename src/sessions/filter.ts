@@ -59,8 +59,11 @@ export function readPageToken(token: string | undefined): string {
   if (!token) return ''
   const text = Buffer.from(token, 'base64url').toString()
   if (text.startsWith('p1:')) return text.slice(3)
+  throw wrongToken()
+}
+export function wrongToken(): AsktellError {
   const message = 'is not a token of this list'
-  throw new AsktellError('INVALID_ARGUMENT', `pageToken: ${message}`, { issues: [{ path: 'pageToken', message }] })
+  return new AsktellError('INVALID_ARGUMENT', `pageToken: ${message}`, { issues: [{ path: 'pageToken', message }] })
 }
 
 export function pageSize(size: number | undefined, normal: number, most: number): number {

@@ -3,7 +3,6 @@ import { methods as blackbox, pruners as blackboxPruners } from '../blackbox/cat
 import type { AnyMethod, Run } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { methods as gradient, pruners as gradientPruners } from '../optimizers/catalogue.gen.js'
-import { loadEngines } from '../optimizers/engines/index.js'
 import type { Sessions } from './api.js'
 import { type Context, type Hooks, LIMITS, type Limits } from './context.js'
 import { InlineHosts } from './host/inline.js'
@@ -15,7 +14,7 @@ import { MemoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
 
 export type { Hooks, Limits } from './context.js'
-export { RESOLVER } from './session.js'
+export { RESOLVER } from './queries.js'
 export type { Store } from './stores/store.js'
 
 export type SessionsOptions = {
@@ -43,7 +42,6 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
 /** As createSessions, with the operations that only the process itself needs. */
 export async function openManager(options: SessionsOptions): Promise<SessionManager> {
   const engine = options.engine ?? 'wasm'
-  await loadEngines()
   const hooks = options.hooks ?? {}
   const catalogue = new Catalogue(
     options.methods ?? [...gradient, ...blackbox],

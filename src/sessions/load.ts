@@ -60,7 +60,8 @@ async function read(context: Context, id: string, upTo: number): Promise<Loaded>
       `session "${id}" was written by ${method.id} version ${version} and this is version ${method.version}: ` +
         'stop the old release in order, so that it leaves a snapshot',
     )
-  if (spec.stateVersion !== method.stateVersion && !method.migrate)
+  const stateVersion = tree?.stateVersion ?? method.stateVersion
+  if (stateVersion !== method.stateVersion && !method.migrate)
     throw new AsktellError('UNSUPPORTED', `the state of session "${id}" is of another version of ${method.id}`)
 
   const settings = tree?.settings ?? birth.settings
@@ -72,7 +73,7 @@ async function read(context: Context, id: string, upTo: number): Promise<Loaded>
     engine,
     seed,
     state: tree?.method,
-    stateVersion: spec.stateVersion,
+    stateVersion,
   })
   try {
     const session = new Session(spec, settings, method, host, pruner)
@@ -134,7 +135,10 @@ async function replay({ store, hooks }: Context, id: string, session: Session, u
         await store.write([{ session: id, truncate: session.revision }])
         return { ...tail, cut: true }
       }
-      await session.apply(entry.op, entry.time)
+      await session.apply(entry.op, entry.time).catch((error) => {
+        if (error instanceof AsktellError && error.reason === 'UNAVAILABLE') throw error
+        throw new Damage(`revision ${revision} cannot be replayed: ${error.message}`)
+      })
       tail.records++
       tail.bytes += bytes.length
     }

@@ -1,10 +1,10 @@
 /** All sessions of a process: finds or wakes the actor of a session and turns calls into its operations. */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import type { Estimate } from '../core/method.js'
 import { mutableFields, parseConfig } from '../core/schema.js'
 import type { Tensors } from '../core/tensor.js'
-import { Actor, type Item } from './actor.js'
+import { Actor } from './actor.js'
 import type {
   Mutation,
   Page,
@@ -21,24 +21,16 @@ import type {
 } from './api.js'
 import { exportFile, importFile } from './archive.js'
 import { type Context, notFound, openHost } from './context.js'
-import { pageSize, pageToken, parseFilter, readPageToken } from './filter.js'
+import { pageSize, pageToken, parseFilter, readPageToken, wrongToken } from './filter.js'
 import { frame } from './frame.js'
+import { FIELDS, readField, toInfo, withoutInitial } from './info.js'
 import { load, readBirth, readHead } from './load.js'
 import { checkBudget, negotiate, type Settings, type Spec } from './negotiate.js'
 import { forgettable, Once } from './once.js'
-import {
-  type Answered,
-  type Birth,
-  digest,
-  type Head,
-  headOf,
-  pack,
-  packFrame,
-  packInput,
-  packRecord,
-  unpack,
-} from './record.js'
-import { type Applied, type Op, Session, type SessionTree } from './session.js'
+import type { Item } from './outbox.js'
+import { type Answered, type Birth, digest, headOf, pack, packFrame, packInput, packRecord, unpack } from './record.js'
+import { type Op, Session, type SessionTree } from './session.js'
+import { type Step, stepWork, unslim } from './step.js'
 import { LEDGER } from './stores/store.js'
 import { illFormed } from './validate.js'
 import { watch } from './watch.js'
@@ -49,7 +41,6 @@ const TRIM = 3_600_000
 const SHORTEST_RETRY = 100
 const LONGEST_TIMER = 2 ** 31 - 1
 
-type Step = Omit<StepResult, 'repeated'>
 type UpdateOp = Op & { op: 'update' }
 
 export class SessionManager implements Sessions {
@@ -102,10 +93,7 @@ export class SessionManager implements Sessions {
     body: string,
     make: () => Promise<{ session: Session; birth: Birth; item: Item }>,
   ): Promise<SessionInfo> {
-    if (!ID.test(id)) {
-      const message = 'expected 1 to 200 letters, digits, "-", "_", ".", ":" or "~"'
-      throw new AsktellError('INVALID_ARGUMENT', `id: ${message}`, { issues: [{ path: 'id', message }] })
-    }
+    checkId(id)
     return this.reserve(id, async () => {
       const { session, birth, item } = await make()
       const snapshotBytes = item.snapshot?.bytes.length ?? 0
@@ -115,10 +103,12 @@ export class SessionManager implements Sessions {
         const info = await this.info(id, session)
         const head = headOf(session, 0)
         const ledger = requestId ? { id: requestId, bytes: answered(body, birth.spec.createTime, info) } : undefined
-        await actor.begin({ ...item, birth: frame(packInput(birth)), head, ledger })
+        // Known before it is in the store, so that there never is a second actor.
         this.actors.set(id, actor)
+        await actor.begin({ ...item, birth: frame(packInput(birth)), head, ledger })
         return info
       } catch (error) {
+        if (this.actors.get(id) === actor) this.actors.delete(id)
         session.host.close()
         throw error
       }
@@ -242,7 +232,7 @@ export class SessionManager implements Sessions {
       const { requestId } = options
       const time = this.context.clock()
       await actor.remove(requestId ? { id: requestId, bytes: answered(body, time, null) } : undefined)
-      this.actors.delete(id)
+      if (this.actors.get(id) === actor) this.actors.delete(id)
       this.specs.delete(id)
       return null
     })
@@ -262,7 +252,9 @@ export class SessionManager implements Sessions {
     const { answer, repeated } = await actor.once.run(input.requestId, body, () =>
       this.stepOrWait(actor, input, op, body),
     )
-    return { ...answer, repeated }
+    if (!repeated) return { ...answer, repeated }
+    const queries = await actor.read((session) => answer.queries.flatMap((query) => unslim(session, query)))
+    return { ...answer, queries, repeated }
   }
 
   private async stepOrWait(actor: Actor, input: StepInput, op: Op & { op: 'step' }, body: string): Promise<Step> {
@@ -332,6 +324,7 @@ export class SessionManager implements Sessions {
     const size = pageSize(options.pageSize, 1000, 10_000)
     const matches = parseFilter<Trial>(options.filter, (trial) => trial.state, ['state'])
     const from = Number(readPageToken(options.pageToken))
+    if (!Number.isSafeInteger(from) || from < 0) throw wrongToken()
     return (await this.actor(id)).read(({ trials }) => {
       const items: Trial[] = []
       for (let i = from; i < trials.length; i++) {
@@ -413,24 +406,22 @@ export class SessionManager implements Sessions {
   async import(chunks: AsyncIterable<Uint8Array>, options: Mutation & { id?: string } = {}): Promise<SessionInfo> {
     this.checkOpen()
     const imported = await importFile(this.context, chunks)
-    const { birth, head, snapshots, records } = imported
+    const { birth, head, snapshots, records, stateHash } = imported
     const body = digest('import', { id: options.id, imported })
-    const { answer } = await this.once.run(options.requestId, body, async () => {
-      const id = options.id ?? randomUUID()
-      const info = await this.reserve(id, async () => {
-        const [last, ...others] = snapshots.toReversed()
-        const session = { session: id }
+    const { answer } = await this.once.run(options.requestId, body, () => {
+      const { id = randomUUID(), requestId } = options
+      checkId(id)
+      return this.reserve(id, async () => {
+        const info = { ...toInfo(id, withoutInitial(birth.spec), head), stateHash }
+        const time = this.context.clock()
+        const requests = requestId ? [{ id: requestId, bytes: answered(body, time, info) }] : []
         await this.context.store.write([
-          { ...session, spec: packFrame(birth), head: packFrame(head), records, snapshot: last },
-          ...others.map((snapshot) => ({ ...session, snapshot })),
+          { session: id, spec: packFrame(birth), head: packFrame(head), records },
+          ...snapshots.map((snapshot) => ({ session: id, snapshot })),
+          { session: LEDGER, requests },
         ])
-        return this.get(id)
+        return info
       })
-      if (options.requestId)
-        await this.context.store.write([
-          { session: LEDGER, requests: [{ id: options.requestId, bytes: answered(body, this.context.clock(), info) }] },
-        ])
-      return info
     })
     return answer
   }
@@ -511,66 +502,13 @@ export class SessionManager implements Sessions {
   }
 }
 
-function stepWork(actor: Actor, op: Op & { op: 'step' }) {
-  const answer = async (
-    session: Session,
-    { queries, short, metrics }: Partial<Applied> & { metrics?: Step['metrics'] },
-  ) => ({
-    revision: session.revision,
-    queries: queries ?? [],
-    short,
-    state: session.phase.state,
-    statusMessage: session.phase.message,
-    durableStep: session.spec.durability === 'snapshot' ? (actor.durableStep ?? 0) : undefined,
-    metrics,
-  })
-  return {
-    prepare: (session: Session, time: number) =>
-      session.isIdle(op, time)
-        ? { answer: answer(session, { short: op.count > 0 ? session.short(op, time) : undefined }) }
-        : { op: session.check(op) },
-    answer: async (session: Session, applied: Applied) => {
-      const told = op.observations.length > 0 && session.spec.problem.space.kind === 'tensors'
-      return answer(session, { ...applied, metrics: told ? (await session.host.estimate()).metrics : undefined })
-    },
-  }
+function checkId(id: string) {
+  if (ID.test(id)) return
+  const message = 'expected 1 to 200 letters, digits, "-", "_", ".", ":" or "~"'
+  throw new AsktellError('INVALID_ARGUMENT', `id: ${message}`, { issues: [{ path: 'id', message }] })
 }
 
 const answered = (digest: string, time: number, answer: unknown): Uint8Array =>
   packFrame({ digest, time, revision: 0, answer } satisfies Answered)
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
-
-function withoutInitial(spec: Spec): Spec {
-  const { space } = spec.problem
-  if (space.kind !== 'tensors' || !space.initial) return spec
-  return { ...spec, problem: { ...spec.problem, space: { ...space, initial: undefined } } }
-}
-
-function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...head }: Head): SessionInfo {
-  const { method, problem, pruner, durability, resolver, seed, lease, offers, createTime, forkedFrom } = spec
-  return {
-    id,
-    method,
-    problem,
-    pruner,
-    durability,
-    resolver,
-    seed,
-    lease,
-    offers,
-    createTime,
-    forkedFrom,
-    ...settings,
-    ...head,
-    configHash: createHash('sha256').update(JSON.stringify(settings.config)).digest('hex'),
-    stateHash: '',
-  }
-}
-
-const FIELDS = ['method', 'state', 'display_name', 'id', 'labels.']
-function readField(info: SessionInfo, field: string): string | undefined {
-  if (field === 'display_name') return info.displayName
-  if (field.startsWith('labels.')) return info.labels?.[field.slice('labels.'.length)]
-  return info[field as 'method' | 'state' | 'id']
-}

@@ -4,14 +4,14 @@
  */
 import { createHash } from 'node:crypto'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
-import type { AnyMethod } from '../core/method.js'
+import type { AnyMethod, Estimate } from '../core/method.js'
 import type { AnyPruner, Decision, PrunerEvent, PrunerRun } from '../core/pruner.js'
 import type { Event, Observation, Point, Query, Usage, Want } from '../core/query.js'
 import { encodeTree, type Tree } from '../core/tree.js'
 import type { LeasedQuery, SessionState, Trial, TrialState, WatchEvent } from './api.js'
 import type { Host, Reaction } from './host/host.js'
-import { IdSet } from './ids.js'
 import type { Settings, Spec } from './negotiate.js'
+import { evaluates, type Open, Queries, type QueriesTree, RESOLVER } from './queries.js'
 import { checkObservation, checkPoint, illFormed } from './validate.js'
 
 export type Told = Observation & { point?: Point }
@@ -24,17 +24,15 @@ export type Op =
   | { op: 'update'; settings: Partial<Settings>; changed: readonly string[]; state?: SessionState }
 
 export type Short = { reason: string; retryAfter?: number }
-export type Applied = { events: WatchEvent[]; queries: LeasedQuery[]; short?: Short; decision?: Decision }
-
-/** A query that has no answer yet. `attempt` is 0 until it is handed out. */
-type Open = {
-  query: Query
-  attempt: number
-  leaseUntil: number
-  worker: string
-  /** Of the last report. */
+export type Applied = {
+  events: WatchEvent[]
+  queries: LeasedQuery[]
+  short?: Short
   decision?: Decision
+  /** After a tell, of methods whose estimate is a view of their state. */
+  metrics?: Estimate['metrics']
 }
+
 type Phase = { state: SessionState; by: 'method' | 'budget' | 'client' | ''; message: string }
 
 export class Session {
@@ -45,22 +43,13 @@ export class Session {
   usage: Required<Usage> = { calls: 0, promptTokens: 0, completionTokens: 0, money: 0 }
   trials: Trial[] = []
   private evaluations = 0
-  private open = new Map<string, Open>()
-  /** Ids of queries not handed out yet, in order: first those that clients put in, then the method's. */
-  private enqueued: string[] = []
-  private pending: string[] = []
-  private answered = new IdSet()
+  private readonly queries: Queries
   /** Queries that the session made itself, for points that clients brought. */
   private made = 0
   /** Why the method has no more queries until it is told something. */
   private dry: { reason: string; until: 'tell' | 'never' } | null = null
   private best: number | null = null
   private pruning: Tree = null
-
-  /** Derived from `open`: queries handed out, those of them that are evaluations, and a lower bound on the next expiry. */
-  private out = 0
-  private evaluating = 0
-  private nextExpiry = Infinity
 
   constructor(
     readonly spec: Spec,
@@ -69,6 +58,7 @@ export class Session {
     readonly host: Host,
     private readonly pruner?: AnyPruner,
   ) {
+    this.queries = new Queries(spec.resolver !== undefined)
     if (pruner) this.pruning = pruner.init(this.prunerRun)
   }
 
@@ -76,7 +66,12 @@ export class Session {
     return { config: this.spec.pruner?.config, direction: this.spec.problem.objectives[0].direction }
   }
   get openCount(): number {
-    return this.out
+    return this.queries.out
+  }
+
+  /** A query that has no answer yet. */
+  query(id: string): Query | undefined {
+    return this.queries.get(id)?.query
   }
 
   // --- Checks: throw, or leave everything as it is ---
@@ -121,9 +116,9 @@ export class Session {
 
   /** An open query that was handed out. */
   private find(id: string, path: string): Open {
-    const open = this.open.get(id)
+    const open = this.queries.get(id)
     if (open && open.attempt > 0) return open
-    const resolved = this.answered.has(id)
+    const resolved = this.queries.wasAnswered(id)
     const message = resolved ? `"${id}" has been answered` : `the session never asked "${id}"`
     throw new AsktellError(resolved ? 'QUERY_RESOLVED' : 'QUERY_NOT_FOUND', message, { issues: [{ path, message }] })
   }
@@ -155,7 +150,7 @@ export class Session {
 
   /** The decision of the last report of a query, when this is that report again. */
   repeatedReport(op: Op & { op: 'report' }): Decision | undefined {
-    const open = this.open.get(op.queryId)
+    const open = this.queries.get(op.queryId)
     const last = open && this.lastReport(open.query)
     return last?.step === op.step && Object.is(last.value, op.value) ? open?.decision : undefined
   }
@@ -164,10 +159,10 @@ export class Session {
   isIdle(op: Op & { op: 'step' }, time: number): boolean {
     if (op.observations.length > 0 || op.enqueue.length > 0) return false
     if (op.count === 0 || this.phase.state !== 'running') return true
-    if (this.expired(time, op.worker, 1).length > 0) return false
+    if (this.queries.expired(time, op.worker, 1).length > 0) return false
     if (this.room() <= 0) return true
-    if ([...this.enqueued, ...this.pending].some((id) => this.suits(id, op.worker))) return false
-    return this.dry !== null || this.enqueued.length + this.pending.length >= op.count
+    if (this.queries.next(op.worker)) return false
+    return this.dry !== null || this.queries.waiting >= op.count
   }
 
   // --- Changes ---
@@ -189,21 +184,20 @@ export class Session {
 
   private async step(op: Op & { op: 'step' }, applied: Applied) {
     const events: Event[] = op.observations.map((told) => this.observe(told, applied))
-    for (const point of op.enqueue) {
-      const query = this.ownQuery(`enqueued-${++this.made}`, point)
-      this.enqueued.push(this.admit(query))
-    }
+    for (const point of op.enqueue) this.admit(this.ownQuery(`enqueued-${++this.made}`, point), true)
     this.checkBudget()
     if (events.length > 0) this.dry = null
 
     const asking = op.count > 0 && this.phase.state === 'running'
-    const again = asking ? this.expired(this.updateTime, op.worker, op.count) : []
-    const waiting = this.enqueued.length + this.pending.length
-    const capacity = asking && !this.dry ? Math.min(op.count - again.length, this.room()) - waiting : 0
+    const again = asking ? this.queries.expired(this.updateTime, op.worker, op.count) : []
+    const capacity = asking && !this.dry ? Math.min(op.count - again.length, this.room()) - this.queries.waiting : 0
     if (capacity > 0) events.push({ type: 'capacity', count: capacity })
     if (events.length > 0) {
       const reaction = await this.host.step(events)
       this.accept(reaction)
+      if (op.observations.length > 0 && this.spec.problem.space.kind === 'tensors')
+        applied.metrics = (await this.host.estimate()).metrics
+      for (const event of applied.events) if (event.type === 'told') event.metrics = applied.metrics
       if (capacity > 0 && reaction.queries.length < capacity)
         this.dry = reaction.short ?? { reason: 'the method has no query before it is told more', until: 'tell' }
     }
@@ -215,40 +209,30 @@ export class Session {
       this.log(applied, { type: 'expired', queryId: open.query.id, trial: open.query.trial, message: open.worker })
       applied.queries.push(this.hand(open, op.worker, applied))
     }
-    for (const queue of [this.enqueued, this.pending])
-      for (let i = 0; i < queue.length && applied.queries.length < op.count && this.room() > 0; )
-        if (this.suits(queue[i], op.worker)) {
-          const [id] = queue.splice(i, 1)
-          applied.queries.push(this.hand(this.open.get(id)!, op.worker, applied))
-        } else i++
+    while (applied.queries.length < op.count && this.room() > 0) {
+      const open = this.queries.next(op.worker)
+      if (!open) break
+      applied.queries.push(this.hand(open, op.worker, applied))
+    }
     if (applied.queries.length < op.count) applied.short = this.short(op)
   }
 
   /** Resolves a query: the event for the method, with the session's own books kept. */
   private observe(told: Told, applied: Applied): Event {
     const { point, ...rest } = told
-    let open = this.open.get(told.queryId)
+    let open = this.queries.get(told.queryId)
     if (!open) {
-      const query = this.ownQuery(`told-${++this.made}`, point!)
-      this.admit(query)
-      open = this.open.get(query.id)!
-      open.attempt = 1
-      this.out++
-      if (evaluates(query)) this.evaluating++
+      open = this.admit(this.ownQuery(`told-${++this.made}`, point!), false)
+      this.queries.lease(open, '', this.updateTime)
       this.counts.asked++
     }
     const { query } = open
     const observation: Observation = { ...rest, queryId: query.id }
-    this.open.delete(query.id)
-    this.answered.add(query.id)
-    this.out--
+    this.queries.close(open)
     this.counts.told++
     if (observation.status === 'failed') this.counts.failed++
     if (observation.status === 'pruned') this.counts.pruned++
-    if (evaluates(query)) {
-      this.evaluating--
-      if (observation.status !== 'cancelled') this.evaluations++
-    }
+    if (evaluates(query) && observation.status !== 'cancelled') this.evaluations++
     for (const [name, amount] of Object.entries(observation.usage ?? {})) this.usage[name as keyof Usage] += amount ?? 0
     const value = observation.status === 'ok' ? observation.values?.[0]?.[0] : undefined
     this.rememberBest(observation)
@@ -285,7 +269,7 @@ export class Session {
   }
 
   private async report(op: Op & { op: 'report' }, applied: Applied) {
-    const open = this.open.get(op.queryId)!
+    const open = this.queries.get(op.queryId)!
     const { query } = open
     const trial = this.trials[query.trial!]
     ;(trial.intermediates as { step: number; value: number }[]).push({ step: op.step, value: op.value })
@@ -355,92 +339,59 @@ export class Session {
 
   /** Takes the method's new queries in. */
   private accept({ queries, status }: Reaction) {
-    for (const query of queries) this.pending.push(this.admit(query))
+    for (const query of queries) this.admit(query, false)
     if (status.phase === 'done' && this.phase.by !== 'method')
       this.phase = { state: 'done', by: 'method', message: status.reason }
   }
 
-  private admit(query: Query): string {
-    if (this.open.has(query.id) || this.answered.has(query.id))
+  private admit(asked: Query, enqueued: boolean): Open {
+    const [point, ...others] = asked.points
+    // A query of several points, such as a ranking, is no trial: it has no value of its own.
+    const isTrial = point?.kind === 'params' && others.length === 0
+    const query = { ...asked, trial: isTrial ? this.trials.length : undefined }
+    if (!this.queries.admit(query, enqueued))
       throw new AsktellError('INTERNAL', `${this.method.id} asked "${query.id}" twice`)
-    const [point] = query.points
-    let trial = query.trial
-    if (point?.kind === 'params') {
-      trial = this.trials.length
+    if (isTrial)
       this.trials.push({
-        number: trial,
+        number: this.trials.length,
         queryId: query.id,
         state: 'waiting',
         params: point.params,
         intermediates: [],
         createTime: this.updateTime,
       })
-    }
-    this.open.set(query.id, { query: { ...query, trial }, attempt: 0, leaseUntil: 0, worker: '' })
-    return query.id
+    return this.queries.get(query.id)!
   }
 
   private hand(open: Open, worker: string, applied: Applied): LeasedQuery {
     const { query } = open
     if (open.attempt === 0) {
-      this.out++
       this.counts.asked++
-      if (evaluates(query)) this.evaluating++
       if (query.trial !== undefined) this.trials[query.trial].state = 'running'
     }
-    open.attempt++
-    open.worker = worker
-    open.leaseUntil = this.updateTime + this.spec.lease * 1000
-    this.nextExpiry = Math.min(this.nextExpiry, open.leaseUntil)
+    this.queries.lease(open, worker, this.updateTime + this.spec.lease * 1000)
     this.log(applied, { type: 'asked', queryId: query.id, trial: query.trial, message: worker || undefined })
     return { ...query, leaseUntil: open.leaseUntil, attempt: open.attempt }
   }
 
   // --- What can be handed out ---
 
-  /** Queries whose lease has ended, oldest first. */
-  private expired(time: number, worker: string, most: number): Open[] {
-    if (time < this.nextExpiry) return []
-    const found: Open[] = []
-    let next = Infinity
-    for (const [id, open] of this.open) {
-      if (open.attempt === 0) continue
-      if (open.leaseUntil <= time && found.length < most && this.suits(id, worker)) found.push(open)
-      next = Math.min(next, open.leaseUntil)
-    }
-    this.nextExpiry = next
-    return found
-  }
-
-  /** Completions of a session with a resolver are for the resolver alone, all else for everybody else. */
-  private suits(id: string, worker: string): boolean {
-    if (!this.spec.resolver) return true
-    const completes = this.open.get(id)!.query.wants.some(({ kind }) => kind === 'completion')
-    return completes === (worker === RESOLVER)
-  }
-
   /** How many more queries the budget of evaluations allows to hand out. */
   private room(): number {
     const { maxEvaluations } = this.settings.budget
-    return maxEvaluations ? maxEvaluations - this.evaluations - this.evaluating : Infinity
+    return maxEvaluations ? maxEvaluations - this.evaluations - this.queries.evaluating : Infinity
   }
 
   /** Why there is nothing to hand out, and when that changes at the latest. */
   short(op: { worker: string }, time = this.updateTime): Short {
     if (this.phase.state !== 'running') return { reason: this.phase.message || `the session is ${this.phase.state}` }
-    const retryAfter = this.out > 0 ? Math.max(0, this.nextExpiry - time) / 1000 : undefined
+    const millis = this.queries.untilExpiry(time)
+    const retryAfter = millis === undefined ? undefined : millis / 1000
     if (this.room() <= 0) return { reason: 'the rest of the budget is being evaluated', retryAfter }
     if (this.spec.resolver && op.worker === RESOLVER) return { reason: 'no completion is wanted now', retryAfter }
-    if (
-      this.spec.resolver &&
-      [...this.open.values()].some(({ query }) => query.wants.some((w) => w.kind === 'completion'))
-    )
+    if (this.spec.resolver && this.queries.completionsOpen)
       return { reason: "waiting for the server's model endpoint", retryAfter }
-    if (this.dry)
-      return {
-        reason: this.dry.reason,
-        retryAfter: this.dry.until === 'never' && this.out === 0 ? undefined : retryAfter,
-      }
+    if (this.dry) return { reason: this.dry.reason, retryAfter }
     return { reason: 'the method has no query before it is told more', retryAfter }
   }
 
@@ -459,8 +410,7 @@ export class Session {
 
   /** Ends all leases: nobody works on the queries of a fork. */
   releaseLeases(): void {
-    for (const open of this.open.values()) if (open.attempt > 0) open.leaseUntil = 0
-    this.nextExpiry = this.out > 0 ? 0 : Infinity
+    this.queries.release()
   }
 
   // --- Snapshots ---
@@ -476,15 +426,13 @@ export class Session {
       usage: this.usage,
       trials: this.trials,
       evaluations: this.evaluations,
-      open: [...this.open.values()],
-      enqueued: this.enqueued,
-      pending: this.pending,
-      answered: this.answered.toTree(),
+      queries: this.queries.toTree(),
       made: this.made,
       dry: this.dry,
       best: this.best,
       pruning: this.pruning,
       methodVersion: this.method.version,
+      stateVersion: this.method.stateVersion,
       method: await this.host.state(),
     } as unknown as Tree
   }
@@ -499,18 +447,11 @@ export class Session {
     this.usage = tree.usage
     this.trials = tree.trials
     this.evaluations = tree.evaluations
-    this.open = new Map(tree.open.map((open) => [open.query.id, open]))
-    this.enqueued = tree.enqueued
-    this.pending = tree.pending
-    this.answered = IdSet.fromTree(tree.answered)
+    this.queries.restore(tree.queries)
     this.made = tree.made
     this.dry = tree.dry
     this.best = tree.best
     this.pruning = tree.pruning
-    const out = tree.open.filter(({ attempt }) => attempt > 0)
-    this.out = out.length
-    this.evaluating = out.filter(({ query }) => evaluates(query)).length
-    this.nextExpiry = out.reduce((next, { leaseUntil }) => Math.min(next, leaseUntil), Infinity)
   }
 
   /**
@@ -524,7 +465,7 @@ export class Session {
       told: this.counts.told,
       evaluations: this.evaluations,
       usage: this.usage,
-      open: [...this.open.values()].map(({ query }) => query),
+      open: this.queries.all(),
       trials: this.trials.length,
       made: this.made,
       pruning: this.pruning,
@@ -545,20 +486,15 @@ export type SessionTree = {
   usage: Required<Usage>
   trials: Trial[]
   evaluations: number
-  open: Open[]
-  enqueued: string[]
-  pending: string[]
-  answered: { ranges: { [prefix: string]: number[] }; others: string[] }
+  queries: QueriesTree
   made: number
   dry: { reason: string; until: 'tell' | 'never' } | null
   best: number | null
   pruning: Tree
   methodVersion: number
+  stateVersion: number
   method: Uint8Array
 }
-
-/** The worker name under which the server answers completions. */
-export const RESOLVER = 'resolver'
 
 const TRIAL_STATES: { [status in Observation['status']]: TrialState } = {
   ok: 'completed',
@@ -567,6 +503,3 @@ const TRIAL_STATES: { [status in Observation['status']]: TrialState } = {
   pruned: 'pruned',
   cancelled: 'cancelled',
 }
-
-/** Whether answering the query takes an evaluation of the objective, rather than a call of a model. */
-const evaluates = (query: Query): boolean => query.wants.some(({ kind }) => kind !== 'completion')

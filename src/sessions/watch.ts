@@ -29,14 +29,15 @@ export async function* watch(
   try {
     const { revision } = await actor.read((session) => session)
     const { base, spec } = await readBirth(store, actor.id)
-    let at = after < 0 ? revision : Math.max(after, base)
+    const volatile = spec.durability === 'snapshot'
+    let at = after < 0 ? revision : Math.max(after, volatile ? actor.eventsBegin : base)
     while (!signal.aborted) {
       changed = false
       if (actor.deleted) throw notFound(actor.id)
       if (actor.closed) throw new AsktellError('UNAVAILABLE', 'the server is stopping', { retryAfter: 1 })
       let entries = actor.recentAfter(at)
       if (!entries) {
-        if (spec.durability === 'snapshot')
+        if (volatile)
           throw new AsktellError(
             'OVERLOADED',
             `the events after revision ${at} are no longer kept: watch from ${actor.head?.revision} on`,

@@ -5,7 +5,8 @@ import type { TensorsSpace } from '../../src/core/space.js'
 import type { Tensors } from '../../src/core/tensor.js'
 import { methods } from '../../src/optimizers/catalogue.gen.js'
 import { loadEngines } from '../../src/optimizers/engines/index.js'
-import { method as adam } from '../../src/optimizers/presets/adam.js'
+import { kernelOf, program } from '../../src/optimizers/machine.js'
+import { method as adam, adam as adamPreset } from '../../src/optimizers/presets/adam.js'
 import { method as rule } from '../../src/optimizers/presets/rule.js'
 import { method as sgd } from '../../src/optimizers/presets/sgd.js'
 import { of, Session, vectors } from './session.js'
@@ -93,6 +94,30 @@ describe.each(methods.filter(({ family }) => family === 'gradient').map((method)
     })
   },
 )
+
+test('transforms, projections and averages fuse with the rule: a pass more only where a reduction must come first', () => {
+  const passes = (config: object) => {
+    const parsed = parseConfig(adam.config, config)
+    const composition = program(adamPreset.rule, parsed, space('f32'))
+    return kernelOf(composition, space('f32').tensors, 'wasm', 'f32').passes
+  }
+  expect(passes({})).toBe(1)
+  expect(passes({ reportNorm: false })).toBe(1)
+  expect(
+    passes({
+      transforms: [{ id: 'clip-value' }, { id: 'weight-decay' }, { id: 'gradient-noise' }],
+      averaging: { id: 'ema' },
+    }),
+  ).toBe(1)
+  expect(passes({ transforms: [{ id: 'clip-norm' }] })).toBe(2)
+  expect(passes({ transforms: [{ id: 'clip-norm', groups: [['W'], ['b', 's']] }] })).toBe(2)
+  expect(passes({ transforms: [{ id: 'clip-norm' }], ball: 1 })).toBe(3)
+})
+
+test('a tensor that is left out of an answer has a zero gradient', () => {
+  const session = new Session(sgd, vectors({ a: [1], b: [1] }), { config: { learningRate: 0.5 } }).tell({ a: [1] })
+  expect([session.state.x.a[0], session.state.x.b[0]]).toEqual([0.5, 1])
+})
 
 test('a maximized objective is climbed, by every driver', () => {
   const hill = of((x) => [-2 * (x[0] - 3)])

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { configSchema } from '../../src/server/config.js'
 import { type RunningServer, startServer } from '../../src/server/index.js'
-import { Grpc, json, SEARCH, silent, tensorSession } from './clients.js'
+import { Grpc, json, refused, SEARCH, searchSession, silent, tensorSession } from './clients.js'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'asktell-server-'))
 let server: RunningServer
@@ -81,4 +81,44 @@ it('describes every method of the catalogue', async () => {
     expect(method.configSchema, method.id).toMatchObject({ type: 'object' })
     expect(await grpc.unary('getMethod', { name: method.name })).toEqual(method)
   }
+})
+
+it('refuses an endpoint that the operator did not configure, and the name of its own resolver', async () => {
+  const session = { ...searchSession, resolver: { endpoint: 'nowhere' } }
+  expect(await refused(grpc.unary('createSession', { session }))).toMatchObject({
+    reason: 'INVALID_ARGUMENT',
+    paths: ['session.resolver.endpoint'],
+  })
+  expect(await refused(grpc.unary('ask', { name: 'sessions/kept', worker: 'resolver' }))).toMatchObject({
+    paths: ['worker'],
+  })
+})
+
+it('locates what the session layer refuses where the caller wrote it', async () => {
+  const wrong = { ...tensorSession([2]), config: { learningRate: 'fast' } }
+  expect(await refused(grpc.unary('createSession', { session: wrong }))).toMatchObject({
+    reason: 'CONFIG_INVALID',
+    paths: ['session.config.learningRate'],
+  })
+  expect(await refused(grpc.unary('createSession', { session: { ...searchSession, method: 'sgd' } }))).toMatchObject({
+    reason: 'METHOD_UNSUITABLE',
+    paths: ['session.space'],
+  })
+  const told = { name: 'sessions/kept', observations: [{ queryId: 'never' }] }
+  expect(await refused(grpc.unary('tell', told))).toMatchObject({
+    reason: 'QUERY_NOT_FOUND',
+    paths: ['observations[0].query_id'],
+  })
+  expect(await refused(grpc.unary('listTrials', { parent: 'sessions/kept', pageToken: '!' }))).toMatchObject({
+    paths: ['page_token'],
+  })
+})
+
+it('gives back what it opened when a port is taken', async () => {
+  const other = mkdtempSync(join(tmpdir(), 'asktell-server-'))
+  const taken = configSchema.parse({ grpcPort: 0, httpPort: server.httpPort, dataDir: other })
+  await expect(startServer(taken, { log: silent, onReady: () => {} })).rejects.toThrow(/EADDRINUSE/)
+  const free = await startServer({ ...taken, httpPort: 0 }, { log: silent, onReady: () => {} })
+  await free.close()
+  rmSync(other, { recursive: true })
 })

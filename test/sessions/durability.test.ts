@@ -134,6 +134,19 @@ describe('request ids', () => {
     })
   })
 
+  it('do not store large points that the session has anyway', async () => {
+    const store = new BreakableStore()
+    const sessions = await open({ store })
+    await sessions.create({ method: 'bulky', problem: tensors }, { id: 'a' })
+    const call = { count: 2, requestId: 'r' }
+    const first = await sessions.step('a', call)
+    expect((await store.request('a', 'r'))?.length).toBeLessThan(2000)
+    const again = await open({ store })
+    expect(await again.step('a', call)).toEqual({ ...first, repeated: true })
+    await again.step('a', { observations: [{ queryId: 'b1', status: 'ok', values: [[1]] }], count: 0 })
+    expect((await again.step('a', call)).queries).toEqual(first.queries.slice(1))
+  })
+
   it('of calls that create and delete', async () => {
     const store = new BreakableStore()
     const sessions = await open({ store })

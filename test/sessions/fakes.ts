@@ -142,6 +142,28 @@ export const slope = defineMethod<{ learningRate: number }, SlopeState>({
   view: (_run, state) => state.x,
 })
 
+/** Asks for the value at a large literal point. */
+export const bulky = defineMethod<Record<string, never>, { asked: number }>({
+  ...about,
+  id: 'bulky',
+  family: 'zeroth',
+  title: 'Bulky',
+  summary: 'Large points.',
+  facts: slope.facts,
+  config: z.object({}) as never,
+  needs: () => ['value'],
+  init: () => ({ asked: 0 }),
+  step(_run, state, events) {
+    const count = events.reduce((n, event) => n + (event.type === 'capacity' ? event.count : 0), 0)
+    const queries = Array.from({ length: count }, (): Query => {
+      const w = new Float32Array(50_000).fill(++state.asked)
+      return { id: `b${state.asked}`, points: [{ kind: 'tensors', tensors: { w } }], wants: [{ kind: 'value' }] }
+    })
+    return { state, queries, status: { phase: 'running' } }
+  },
+  estimate: (_run, state) => ({ kind: 'iterate', points: [], step: state.asked }),
+})
+
 /** Alternates between a completion and the score of what came back. */
 export const chat = defineMethod<Record<string, never>, { asked: number; told: string[] }>({
   ...about,
@@ -256,7 +278,7 @@ export class Clock {
 export const open = (options: Partial<SessionsOptions> & { clock?: () => number } = {}) =>
   openManager({
     store: { kind: 'memory' },
-    methods: [dice, slope, chat],
+    methods: [dice, slope, bulky, chat],
     pruners: [ceiling],
     threads: 0,
     ...options,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Observation } from '../../src/core/query.js'
+import { Rng, rngStream } from '../../src/core/rng.js'
 import type { SessionSpec } from '../../src/sessions/api.js'
 import { Clock, ok, open, refusal, search, tensors, text } from './fakes.js'
 
@@ -259,6 +260,38 @@ describe('leases', () => {
     expect(await refusal(sessions.step('a', { observations: [ok(again.queries[0])], count: 0 }))).toMatchObject({
       reason: 'QUERY_RESOLVED',
     })
+  })
+})
+
+describe('workers that die', () => {
+  it('cost nothing but time: every evaluation is told once', async () => {
+    const clock = new Clock()
+    const sessions = await open({ clock: clock.read })
+    await sessions.create({ ...spec, lease: 10, budget: { maxEvaluations: 200 } }, { id: 'a' })
+    const dies = rngStream(1, 'dies')
+    const luck = new Rng(dies)
+    let attempts = 0
+    for (let round = 0; round < 1000; round++) {
+      const { queries, state } = await sessions.step('a', { count: 4, worker: `w${round}` })
+      if (state === 'done') break
+      attempts += queries.length
+      const alive = queries.filter(() => luck.uniform() > 0.3)
+      if (alive.length > 0) await sessions.step('a', { observations: alive.map((q) => ok(q)), count: 0 })
+      clock.now += 3000
+    }
+    const info = await sessions.get('a')
+    expect(info).toMatchObject({ state: 'done', counts: { asked: 200, told: 200, open: 0 } })
+    expect(attempts).toBeGreaterThan(220)
+    const { items } = await sessions.trials('a', {})
+    expect(items.map(({ state }) => state)).toEqual(Array(200).fill('completed'))
+  })
+
+  it('are noticed by a worker that waits', async () => {
+    const sessions = await open()
+    await sessions.create({ method: 'slope', problem: tensors, lease: 0.15 }, { id: 'a' })
+    await sessions.step('a', { count: 1, worker: 'dead' })
+    const [again] = (await sessions.step('a', { count: 1, wait: 60_000 })).queries
+    expect(again).toMatchObject({ id: 'g0', attempt: 2 })
   })
 })
 

@@ -7,6 +7,9 @@
  * ratio R(t) = Phi(-t) / phi(t), t = -z, h = phi(t) (1 - t R(t)). The continued fraction R = 1 / (t + K), K =
  * 1/(t + 2/(t + 3/(t + ...))), gives 1 - t R = K / (t + K) without a subtraction.
  */
+import type { Acquisition } from './search.js'
+import type { Surrogate } from './surrogate.js'
+
 const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI)
 
 /** K above for t >= 1. This many terms give all digits (measured against 20,000). */
@@ -45,4 +48,21 @@ export function logH(z: number): { value: number; cdf: number; density: number }
 export function logExpectedImprovement(mean: number, deviation: number, best: number) {
   const { value, cdf, density } = logH((best - mean) / deviation)
   return { value: Math.log(deviation) + value, dMean: -cdf / deviation, dDeviation: density / deviation }
+}
+
+/** Log expected improvement below `incumbent` under the model, with gradients in its ordered coordinates. */
+export function improvementOver(incumbent: number, model: Surrogate): Acquisition {
+  return {
+    values: (points) =>
+      model
+        .predict(points, false)
+        .map(({ mean, variance }) => logExpectedImprovement(mean, Math.sqrt(variance), incumbent).value),
+    gradients: (points) =>
+      model.predict(points, true).map(({ mean, variance, dMean, dVariance }) => {
+        const deviation = Math.sqrt(variance)
+        const { value, ...slope } = logExpectedImprovement(mean, deviation, incumbent)
+        const gradient = dMean!.map((dm, i) => slope.dMean * dm + (slope.dDeviation * dVariance![i]) / (2 * deviation))
+        return { value, gradient }
+      }),
+  }
 }

@@ -24,9 +24,10 @@ import { MAX_DIMENSION, sobolSequence } from '../sampling/sobol.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
 import { freshPoint } from '../space/fresh.js'
 import { askValue, bestEstimate, type Progress, readValues, signOf, startProgress } from '../space/progress.js'
-import { logExpectedImprovement } from './acquisition.js'
+import { improvementOver } from './acquisition.js'
+import { type Row, standardization, standardized, subset } from './data.js'
 import { defaultTheta, fitHyperparameters } from './fit.js'
-import { type Acquisition, keyOf, search } from './search.js'
+import { keyOf, search } from './search.js'
 import { type Dimensions, type Factor, Surrogate } from './surrogate.js'
 
 const config = z.strictObject({
@@ -55,9 +56,6 @@ const config = z.strictObject({
 })
 type Config = z.infer<typeof config>
 
-/** A told point; NaN for infeasible. `noise` is the standard deviation told with the value. */
-type Row = { u: Float64Array; value: number; noise: number }
-
 type State = {
   progress: Progress
   /** Next Sobol' point. */
@@ -79,6 +77,8 @@ type Memo = {
   encoding: Encoding
   dimensions: Dimensions
   sobol?: (index: number) => Float64Array
+  /** The rows that the rest was derived from: those of another state make it stale. */
+  rows: readonly Row[]
   /** Keys of the first `counted` rows. */
   keys: Set<string>
   counted: number
@@ -86,11 +86,11 @@ type Memo = {
 }
 
 /** Rows that hyperparameters are fitted to, at most. */
-const FIT_ROWS = 1000
+const FIT_ROWS = 600
 /** Up to this many, fits start from the prior's mode too, and not only from where the last one ended. */
 const MULTISTART_ROWS = 300
 /** Likelihood evaluations of a fit times rows^3. */
-const FIT_WORK = 2e10
+const FIT_WORK = 5e9
 /** Observations after which a failed point may be asked again. */
 const COOLDOWN = 10
 /** A value this many standard deviations away asks for a new fit at once. */
@@ -99,17 +99,15 @@ const OUTLIER = 10
 const SCREENING_WORK = 5e8
 /** Evaluations per local search of the acquisition function. */
 const MAX_ASCENT = 40
-/** Told standard deviations of noise are cut here, in standard deviations of the values. */
-const MAX_NOISE = 1e6
 /** Points asked in parallel differ by this much, at least, in one coordinate. */
 const SEPARATION = 1e-3
 const ELITES = 5
 
 function memoOf({ problem, memo }: Run<Config>, state: State): Memo {
   let known = memo.get('gp') as Memo | undefined
-  if (!known) {
+  if (known?.rows !== state.rows) {
     const encoding = encodingOf(problem.space as SearchSpace)
-    const axes = encoding.axes.map((_, i) => i)
+    const axes = [...encoding.axes.keys()]
     known = {
       encoding,
       dimensions: {
@@ -117,6 +115,7 @@ function memoOf({ problem, memo }: Run<Config>, state: State): Memo {
         unordered: axes.filter((i) => !encoding.axes[i].ordered),
       },
       sobol: encoding.dimension <= MAX_DIMENSION ? sobolSequence(encoding.dimension, state.scramble) : undefined,
+      rows: state.rows,
       keys: new Set(),
       counted: 0,
     }
@@ -133,7 +132,7 @@ function tell(run: Run<Config>, state: State, event: Extract<Event, { type: 'obs
   readValues(state.progress, run.problem, event).forEach(({ point, status, value }, i) => {
     if (point.kind !== 'params') return
     const { u } = encoding.encode(point.params)
-    const noise = observation.noise?.[i]?.[0] ?? 0
+    const noise = Math.max(0, observation.noise?.[i]?.[0] || 0)
     state.observed++
     if (status === 'ok') state.rows.push({ u, value: Number.isFinite(value) ? value : Number.NaN, noise })
     else if (status === 'infeasible') state.rows.push({ u, value: Number.NaN, noise: 0 })
@@ -144,40 +143,6 @@ function tell(run: Run<Config>, state: State, event: Extract<Event, { type: 'obs
     }
   })
   state.failed = state.failed.filter(({ at }) => state.observed - at < COOLDOWN)
-}
-
-/** At most `limit` of the rows: the best quarter of that, and of the others evenly spaced ones, in their order. */
-function subset(rows: readonly Row[], limit: number): readonly Row[] {
-  if (rows.length <= limit) return rows
-  const order = rows.map((_, i) => i).sort((a, b) => rank(rows[a]) - rank(rows[b]) || a - b)
-  const best = Math.floor(limit / 4)
-  const rest = order.slice(best).sort((a, b) => a - b)
-  const spaced = Array.from({ length: limit - best }, (_, i) => rest[Math.floor((i * rest.length) / (limit - best))])
-  return [...order.slice(0, best), ...spaced].sort((a, b) => a - b).map((i) => rows[i])
-}
-const rank = ({ value }: Row) => (Number.isNaN(value) ? Number.MAX_VALUE : value)
-
-/** Mean and standard deviation of the told values; safe where their squares or differences overflow. */
-function standardization(rows: readonly Row[]): { center: number; scale: number } {
-  const values = rows.flatMap(({ value }) => (Number.isNaN(value) ? [] : [value]))
-  const largest = values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
-  if (largest === 0 || values.every((v) => v === values[0])) return { center: values[0] ?? 0, scale: 1 }
-  const mean = values.reduce((sum, v) => sum + v / largest, 0) / values.length
-  const variance = values.reduce((sum, v) => sum + (v / largest - mean) ** 2, 0) / values.length
-  const scale = Math.sqrt(variance) * largest
-  return { center: mean * largest, scale: scale > 0 ? scale : 1 }
-}
-
-/** Told values in units of the standardization; infeasible rows count as the worst. */
-function standardized(rows: readonly Row[], { center, scale }: { center: number; scale: number }) {
-  const z = rows.map(({ value }) => 2 * ((value / 2 - center / 2) / scale))
-  const worst = z.reduce((most, v) => (v > most || Number.isNaN(most) ? v : most), Number.NaN)
-  const floor = Number.isNaN(worst) ? 0 : worst
-  return {
-    points: rows.map(({ u }) => u),
-    values: z.map((v) => (Number.isNaN(v) ? floor : v)),
-    noises: rows.map(({ noise }) => Math.min(noise / scale, MAX_NOISE) ** 2),
-  }
 }
 
 /** Fits the hyperparameters when the rows have grown enough or a value lies far outside of what was seen. */
@@ -201,7 +166,7 @@ function refit({ config }: Run<Config>, state: State, dimensions: Dimensions): N
 }
 
 /** The next `count` points by the model; fewer when its search finds no more. */
-function suggest(run: Run<Config>, state: State, memo: Memo, count: number): Params[] {
+function suggest(run: Run<Config>, state: State, memo: Memo, rng: Rng, count: number): Params[] {
   const { config } = run
   const { encoding, dimensions } = memo
   const fit = refit(run, state, dimensions)
@@ -211,7 +176,6 @@ function suggest(run: Run<Config>, state: State, memo: Memo, count: number): Par
   const open = Object.values(state.open).map(({ u }) => u)
   const failed = state.failed.map(({ u }) => u)
   const parallel = [...open, ...failed]
-  const rng = new Rng(state.rng)
   return workspace().scope(() => {
     const room = rows.length + open.length + failed.length + count
     const model = new Surrogate(workspace(), dimensions, fit.theta, room)
@@ -251,22 +215,6 @@ function suggest(run: Run<Config>, state: State, memo: Memo, count: number): Par
   })
 }
 
-function improvementOver(incumbent: number, model: Surrogate): Acquisition {
-  return {
-    values: (points) =>
-      model
-        .predict(points, false)
-        .map(({ mean, variance }) => logExpectedImprovement(mean, Math.sqrt(variance), incumbent).value),
-    gradients: (points) =>
-      model.predict(points, true).map(({ mean, variance, dMean, dVariance }) => {
-        const deviation = Math.sqrt(variance)
-        const { value, ...slope } = logExpectedImprovement(mean, deviation, incumbent)
-        const gradient = dMean!.map((dm, i) => slope.dMean * dm + (slope.dDeviation * dVariance![i]) / (2 * deviation))
-        return { value, gradient }
-      }),
-  }
-}
-
 /** Sobol' points first, then the model's; where its search finds nothing, whatever is left. */
 function ask(run: Run<Config>, state: State, memo: Memo, count: number): Query[] {
   const { encoding, sobol, keys } = memo
@@ -291,7 +239,7 @@ function ask(run: Run<Config>, state: State, memo: Memo, count: number): Query[]
   const next = sobol ? () => encoding.decode(sobol(state.index++)) : uniform
   const initial = state.rows.length ? Math.min(count, nInitial - state.rows.length - open.size) : count
   while (queries.length < initial && addFresh(next));
-  if (queries.length < count && state.rows.length) suggest(run, state, memo, count - queries.length).forEach(add)
+  if (queries.length < count && state.rows.length) suggest(run, state, memo, rng, count - queries.length).forEach(add)
   while (queries.length < count && addFresh(uniform));
   return queries
 }
@@ -350,13 +298,14 @@ export const method = defineMethod<Config, State>({
     heavy: true,
   },
   recipes: [
-    { problem: 'branin', maxEvaluations: 40, target: 0.42 },
-    { problem: 'mixed', maxEvaluations: 40, target: 0.02 },
+    { problem: 'branin', maxEvaluations: 40, target: 0.3985 },
+    { problem: 'mixed', maxEvaluations: 40, target: 1e-4 },
+    { problem: 'sphere-5d', maxEvaluations: 40, target: 0.01 },
   ],
   equations: () => [
-    "k(x, x') = sigma^2 left(1 + sqrt{5} r + \tfrac{5}{3} r^2\right) e^{-sqrt{5} r}, quad r^2 = sum_d (x_d - x'_d)^2 / ell_d^2",
-    'z = (f^* - mu(x)) / s(x)',
-    'x_{n+1} = argmax_x ; log s(x) + logleft(\varphi(z) + z Phi(z)\right)',
+    String.raw`k(x, x') = \sigma^2 \left(1 + \sqrt{5}\,r + \tfrac{5}{3} r^2\right) e^{-\sqrt{5}\,r}, \quad r^2 = \sum_d (x_d - x'_d)^2 / \ell_d^2`,
+    String.raw`z(x) = (f^* - \mu(x)) / s(x)`,
+    String.raw`x_{n+1} = \arg\max_x \; \log s(x) + \log\left(\varphi(z) + z\,\Phi(z)\right)`,
   ],
   needs: () => ['value'],
   init: (_, seed) => ({

@@ -188,7 +188,8 @@ export class Surrogate {
   private predictBatch(points: readonly Float64Array[], gradients: boolean): Prediction[] {
     const { workspace, rows: n, ld, continuous, order, scales, variance, mean } = this
     const { kernels } = workspace
-    const m = even(points.length)
+    // A multiple of the tile of gemm: no edges.
+    const m = (points.length + 3) & ~3
     const d = order.length
     return workspace.scope(() => {
       const q = workspace.alloc(d * m)

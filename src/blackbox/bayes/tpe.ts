@@ -14,9 +14,8 @@ import type { Event, Query } from '../../core/query.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Params, SearchSpace } from '../../core/space.js'
-import { uniformPoint } from '../sampling/random.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
-import { EXHAUSTED, freshPoint } from '../space/fresh.js'
+import { EXHAUSTED, freshPoint, uniformPoint } from '../space/fresh.js'
 import { askValue, bestEstimate, type Progress, readValues, signOf, startProgress } from '../space/progress.js'
 import { grown } from '../space/rows.js'
 import { Parzen } from './parzen.js'
@@ -196,9 +195,7 @@ function next(run: Run<Config>, state: State, rng: Rng): Params | undefined {
   const { config } = run
   const memo = memoOf(run)
   const { encoding } = memo
-  let told = 0
-  for (let row = 0; row < state.rows; row++) if (state.kind[row] !== Row.open && state.kind[row] !== Row.dropped) told++
-  const useModel = told >= config.startupTrials
+  const useModel = state.finished >= config.startupTrials
   if (useModel) synchronize(memo, config, state)
   const draw = () => (useModel ? suggest(memo, config.candidates, rng) : uniformPoint(encoding, rng))
   if (!config.avoidRepeats || !Number.isFinite(encoding.cardinality)) return draw()

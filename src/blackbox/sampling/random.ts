@@ -9,7 +9,7 @@ import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Params, SearchSpace } from '../../core/space.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
-import { EXHAUSTED, freshPoint } from '../space/fresh.js'
+import { EXHAUSTED, freshPoint, uniformPoint } from '../space/fresh.js'
 import { askValue, bestEstimate, type Progress, readValues, startProgress } from '../space/progress.js'
 
 const config = z.strictObject({
@@ -35,10 +35,6 @@ const encodingFor = ({ problem, memo }: Run<Config>): Encoding => {
 }
 
 const keyOf = (encoding: Encoding, params: Params): string => encoding.encode(params).u.join(' ')
-
-/** A uniform point of the space; a draw for every parameter, active or not. */
-export const uniformPoint = (encoding: Encoding, rng: Rng): Params =>
-  encoding.decode(encoding.axes.map(() => rng.uniform()))
 
 function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome<State> {
   const encoding = encodingFor(run)

@@ -1,9 +1,14 @@
-/** Points that were not asked before, for methods told not to repeat themselves. */
+/** Random points of a search space, and points that were not asked before. */
+import type { Rng } from '../../core/rng.js'
 import type { Params } from '../../core/space.js'
 import type { Encoding } from './encoding.js'
 
 /** Draws before the search turns to counting. */
 const DRAWS = 20
+
+/** A uniform point of the space; a draw for every parameter, active or not. */
+export const uniformPoint = (encoding: Encoding, rng: Rng): Params =>
+  encoding.decode(encoding.axes.map(() => rng.uniform()))
 
 /**
  * A point that is not known: one of a few draws or, where all of these are known, the next unknown one in the numbering

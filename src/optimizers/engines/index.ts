@@ -7,8 +7,8 @@ let wasm: Engine | undefined
 let loading: Promise<Engine> | undefined
 
 /**
- * Loads what engines need before they can compile. Await it once at process start, before the first session: methods
- * are synchronous, and so are `engineFor` and `compile`.
+ * Loads what engines need before they can compile, once. Await it before a method that compiles is started: methods are
+ * synchronous, and so are `engineFor` and `compile`.
  */
 export async function loadEngines(): Promise<void> {
   loading ??= loadWasmEngine()
@@ -18,6 +18,6 @@ export async function loadEngines(): Promise<void> {
 /** The engine of an id. `loadEngines` must have ended for 'wasm'. */
 export function engineFor(id: Engine['id']): Engine {
   if (id === 'interpreter') return interpreter
-  if (!wasm) throw new Error('the wasm engine is not loaded: await loadEngines() before the first session')
+  if (!wasm) throw new Error('the wasm engine is not loaded: await loadEngines() first')
   return wasm
 }

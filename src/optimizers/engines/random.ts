@@ -1,6 +1,6 @@
 /**
  * Random fields: element i of call site s under a seed is a function of (seed, s, i) alone, so every engine, layout
- * and number of threads draws the same field.
+ * and number of threads draws the same field. This is its definition; engines may generate it by other means.
  */
 import { philox4x32 } from '../../core/rng.js'
 import type { FloatArray } from '../../core/tensor.js'

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { type Issue, refuse } from '../../core/errors.js'
 import { broadcasts, FUNCTIONS, join, OPERATOR_FUNCTIONS, RESERVED } from './functions.js'
 import { SyntaxProblem } from './lex.js'
+import { nearest } from './nearest.js'
 import { LIMITS, type Line, parseRule, type Syntax } from './parse.js'
 import type { Domain, ElementFunction, Expression, Program, Reduction, RuleSource, Statement } from './program.js'
 
@@ -290,30 +291,4 @@ function reductionHint(domain: Domain): string {
   if (domain === 'row') return '; reduce it over the last axis, as in rowMean(g^2)'
   if (domain === 'column') return '; reduce it over the axis before last, as in colMean(g^2)'
   return ''
-}
-
-/** The closest candidate within a third of the name's length in edits. */
-function nearest(name: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 0.5
-  for (const candidate of candidates) {
-    const distance = candidate.toLowerCase() === name.toLowerCase() ? 0.5 : editDistance(name, candidate)
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
-  }
-  return best
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1))
-    row = next
-  }
-  return row[b.length]
 }

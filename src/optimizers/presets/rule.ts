@@ -17,7 +17,8 @@ const fields = {
   }),
   text: field(
     z.string().default('x = x - lr*g'),
-    'Assignments, one per line. `x` is the parameter, `g` its gradient, `t` the step from 1, `lr` the learning rate.',
+    'Assignments, one per line. `x` is the parameter, `g` its gradient, `t` the step from 1, `lr` the learning rate. ' +
+      'A line `metric = ...` gives the diagonal metric in which `ball` projects.',
   ),
   slots: field(
     z

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
+import type { At } from '../compose.js'
 import { gradientMethod, type Preset, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 
@@ -12,6 +13,9 @@ const fields = {
   momentum: real('Weight of the past direction; 0 keeps no state.', { default: 0, min: 0, source: 'torch.optim.SGD' }),
   dampening: real('Share of the gradient kept out of the momentum.', { default: 0, max: 1, source: 'torch.optim.SGD' }),
   nesterov: field(z.boolean().default(false), 'Looks ahead along the momentum.', { source: 'torch.optim.SGD' }),
+  resetMomentum: field(z.boolean().default(false), 'Begins each cycle of the schedule without momentum.', {
+    source: 'SGDR, section 3, keeps it',
+  }),
   weightDecay: real('Times x, added to the gradient.', {
     default: 0,
     min: 0,
@@ -21,18 +25,19 @@ const fields = {
 }
 type Config = PresetConfig<typeof fields>
 
-function rule({ momentum, dampening, nesterov, weightDecay }: Config) {
+function rule({ momentum, dampening, nesterov, resetMomentum, weightDecay }: Config) {
   const decay = weightDecay > 0 ? ['g = g + weightDecay*x'] : []
   if (momentum === 0) return { text: [...decay, 'x = x - lr*g'].join('\n'), scalars: () => ({ weightDecay }) }
+  const fresh = resetMomentum ? 't == 1 or restart' : 't == 1'
   return {
     text: [
       ...decay,
       // The first direction is the gradient, undamped.
-      dampening === 0 ? 'v = momentum*v + g' : 'v = t == 1 ? g : momentum*v + (1 - dampening)*g',
+      dampening === 0 && !resetMomentum ? 'v = momentum*v + g' : `v = ${fresh} ? g : momentum*v + (1 - dampening)*g`,
       nesterov ? 'x = x - lr*(g + momentum*v)' : 'x = x - lr*v',
     ].join('\n'),
     slots: { v: { kind: 'tensor' as const } },
-    scalars: () => ({ weightDecay, momentum, dampening }),
+    scalars: ({ restart }: At) => ({ weightDecay, momentum, dampening, restart: Number(restart) }),
   }
 }
 

@@ -37,10 +37,10 @@ function members({ groups }: Config, tensors: readonly TensorSpec[]): readonly (
   return [...lists.values()]
 }
 
-/** Lines that clip the norm of `of`, a slot of the given kind holding its running mean, for the elements where `mask`. */
-function clip({ threshold }: Config, suffix: string, of: string, mask?: string): string[] {
+/** Lines that clip a norm `n`, for the elements of a group where there is a mask; the suffix tells groups apart. */
+function clip({ threshold }: Config, suffix = '', mask?: string): string[] {
   const [n, limit, average] = [`n${suffix}`, `limit${suffix}`, `average${suffix}`]
-  const lines = [`${n} = ${of}`]
+  const lines: string[] = []
   if (threshold === 'auto')
     lines.push(
       `${limit} = select(t > 1, factor*${average}/(1 - decay^(t - 1)), ${n})`,
@@ -59,7 +59,7 @@ function piece(config: Config, tensors: readonly TensorSpec[]): Piece {
   const groups = members(config, tensors)
   if (!groups) {
     const all = config.groups === 'all'
-    const lines = clip(config, '', all ? 'norm(g, all)' : 'norm(g)')
+    const lines = [all ? 'n = norm(g, all)' : 'n = norm(g)', ...clip(config)]
     const clipped = all ? 'select(n > limit, 1, 0)' : 'sum(select(n > limit, 1, 0), all)'
     return {
       text: [...lines, `report clipped = ${clipped}`].join('\n'),
@@ -67,8 +67,9 @@ function piece(config: Config, tensors: readonly TensorSpec[]): Piece {
       scalars,
     }
   }
-  // A group is a mask: a constant per tensor, 1 in the group and 0 outside.
-  const lines = groups.flatMap((_, k) => clip(config, `${k}`, `norm(in${k}*g, all)`, `in${k}`))
+  // A group is a mask: a constant per tensor, 1 in the group and 0 outside. All norms come first, for one pass.
+  const norms = groups.map((_, k) => `n${k} = norm(in${k}*g, all)`)
+  const lines = [...norms, ...groups.flatMap((_, k) => clip(config, `${k}`, `in${k}`))]
   const clipped = groups.map((_, k) => `select(n${k} > limit${k}, 1, 0)`).join(' + ')
   return {
     text: [...lines, `report clipped = ${clipped}`].join('\n'),

@@ -33,6 +33,7 @@ import type { Dispatcher, Origin } from '../call.js'
 import type { Config } from '../config.js'
 import { GONE, pump } from '../pump.js'
 import { requestId } from '../request-id.js'
+import type { Transport } from '../transport.js'
 import { grpcService } from './adapter.js'
 import { toStatus, withReason } from './status.js'
 import { raiseConnectionWindow, raiseStreamWindow } from './window.js'
@@ -45,15 +46,7 @@ type AnyCall =
   | ServerWritableStream<Buffer, Message>
   | ServerDuplexStream<Buffer, Message>
 
-export type GrpcServer = {
-  port: number
-  /** Health says NOT_SERVING from here on. */
-  drain(): void
-  /** Waits for the calls in flight until `deadline` aborts, then cuts the rest. */
-  close(deadline: AbortSignal): Promise<void>
-}
-
-export async function startGrpc(config: Config, dispatcher: Dispatcher, authorizer: Authorizer): Promise<GrpcServer> {
+export async function startGrpc(config: Config, dispatcher: Dispatcher, authorizer: Authorizer): Promise<Transport> {
   const server = new Server({
     'grpc.max_receive_message_length': config.maxMessageBytes,
     'grpc.max_send_message_length': -1,
@@ -173,10 +166,11 @@ function handler(method: DescMethod, dispatcher: Dispatcher) {
       signal: gone.signal,
     }
     try {
-      const input = streamsIn
-        ? messages(method, call as unknown as Readable)
-        : parse(method, (call as ServerUnaryCall<Buffer, Message>).request)
-      const answer = await dispatcher.run(method, input, origin)
+      const read = () =>
+        streamsIn
+          ? messages(method, call as unknown as Readable)
+          : parse(method, (call as ServerUnaryCall<Buffer, Message>).request)
+      const answer = await dispatcher.run(method, read, origin)
       if (callback) {
         finished = true
         return callback(null, answer as Message)

@@ -73,11 +73,11 @@ export function router(
         traceparent: req.get('traceparent'),
         signal: gone.signal,
       }
-      const input =
+      const read = () =>
         method.methodKind === 'client_streaming'
           ? octets(method, req)
-          : await readRequest(method, rule, variables, req, maxBytes)
-      const answer = await dispatcher.run(method, input, origin)
+          : readRequest(method, rule, variables, req, maxBytes)
+      const answer = await dispatcher.run(method, read, origin)
       return send(method, answer, req, res, gone.signal)
     }
     next()

@@ -12,14 +12,9 @@ import { type Config, isLoopback } from '../config.js'
 import { asError, problem } from '../errors.js'
 import { requestId } from '../request-id.js'
 import type { Telemetry } from '../telemetry.js'
+import type { Transport } from '../transport.js'
 import { type Pages, pages } from './pages.js'
 import { router } from './router.js'
-
-export type HttpServer = {
-  port: number
-  /** Waits for the requests in flight until `deadline` aborts, then cuts the rest. */
-  close(deadline: AbortSignal): Promise<void>
-}
 
 export async function startHttp(
   config: Config,
@@ -27,7 +22,7 @@ export async function startHttp(
   authorizer: Authorizer,
   telemetry: Telemetry,
   site: Pages,
-): Promise<HttpServer> {
+): Promise<Transport> {
   const app: Express = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -51,6 +46,8 @@ export async function startHttp(
   })
   return {
     port: (server.address() as AddressInfo).port,
+    // /readyz asks the dispatcher.
+    drain() {},
     close: (deadline) =>
       new Promise((resolve) => {
         server.close(() => resolve())

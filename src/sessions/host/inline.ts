@@ -3,6 +3,7 @@ import { AsktellError } from '../../core/errors.js'
 import type { AnyMethod, Run } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import { decodeTree, encodeTree, type Tree } from '../../core/tree.js'
+import { loadEngines } from '../../optimizers/engines/index.js'
 import type { Host, Hosts, Reaction, Setup } from './host.js'
 
 export class InlineHosts implements Hosts {
@@ -11,6 +12,8 @@ export class InlineHosts implements Hosts {
   async open(setup: Setup): Promise<Host> {
     const method = this.methods.get(setup.method)
     if (!method) throw new AsktellError('METHOD_NOT_FOUND', `there is no method "${setup.method}"`)
+    // Rules run on tensors. The generator of their code is large: it is loaded when the first of them is needed.
+    if (setup.engine === 'wasm' && setup.problem.space.kind === 'tensors') await loadEngines()
     return new InlineHost(method, setup)
   }
   async close() {}

@@ -5,7 +5,6 @@ import { AsktellError, type Reason } from '../../core/errors.js'
 import type { AnyMethod } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import { methods as gradient } from '../../optimizers/catalogue.gen.js'
-import { loadEngines } from '../../optimizers/engines/index.js'
 import type { Host, Setup } from './host.js'
 import { InlineHosts } from './inline.js'
 
@@ -20,7 +19,6 @@ export type Call = { host: number } & (
 export type Reply = { id: number; value?: unknown; error?: { reason: Reason; message: string } }
 
 async function start(): Promise<InlineHosts> {
-  await loadEngines()
   const { modules } = workerData as { modules: readonly string[] }
   const more: { methods: readonly AnyMethod[] }[] = await Promise.all(modules.map((module) => import(module)))
   const all = [...gradient, ...blackbox, ...more.flatMap(({ methods }) => methods)]

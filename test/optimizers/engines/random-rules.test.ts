@@ -44,7 +44,7 @@ const { expression } = fc.letrec<{ expression: string }>((tie) => {
       template('(-', ')'),
       template('min(', ', ', ')'),
       template('max(', ', ', ')'),
-      template('((', ') > 0.1 ? ', ' : 1)'),
+      template('((', ') > 0.31831 ? ', ' : 1)'),
       template('sin(', ')'),
       template('norm(', ')'),
       template('mean(', ')'),

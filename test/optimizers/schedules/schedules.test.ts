@@ -85,6 +85,18 @@ test('[sgdr] the preset is SGD with Nesterov momentum and the defaults of the pa
   }
 })
 
+test('[sgdr] momentum is kept at a restart, or begins anew', () => {
+  for (const resetMomentum of [false, true]) {
+    const schedule = { id: 'sgdr', period: 3, multiplier: 1 }
+    const session = new Session(sgdr, vectors([0]), { config: { schedule, resetMomentum, weightDecay: 0 } })
+    let v = 0
+    for (let t = 1; t <= 9; t++) {
+      v = (resetMomentum && t % 3 === 1 ? 0 : 0.9 * v) + t
+      expect(session.tell([t]).state.slots.v.x[0]).toBeCloseTo(v, 12)
+    }
+  }
+})
+
 test('warm-up, linear, step decay and the inverse schedules', () => {
   const at = (config: object, steps: number[]) => steps.map(rate(config, 0.8).at)
   expect(at({ id: 'constant', warmupSteps: 4 }, [1, 2, 3, 4, 5, 9])).toEqual(

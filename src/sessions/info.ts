@@ -1,0 +1,42 @@
+/** What clients see of a session. */
+import { createHash } from 'node:crypto'
+import type { SessionInfo } from './api.js'
+import type { Spec } from './negotiate.js'
+import type { Head } from './record.js'
+
+/** Without the bulk of start values, which nobody wants back. */
+export function withoutInitial(spec: Spec): Spec {
+  const { space } = spec.problem
+  if (space.kind !== 'tensors' || !space.initial) return spec
+  return { ...spec, problem: { ...spec.problem, space: { ...space, initial: undefined } } }
+}
+
+/** With an empty state hash. */
+export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...head }: Head): SessionInfo {
+  const { method, problem, pruner, durability, resolver, seed, lease, offers, createTime, forkedFrom } = spec
+  return {
+    id,
+    method,
+    problem,
+    pruner,
+    durability,
+    resolver,
+    seed,
+    lease,
+    offers,
+    createTime,
+    forkedFrom,
+    ...settings,
+    ...head,
+    configHash: createHash('sha256').update(JSON.stringify(settings.config)).digest('hex'),
+    stateHash: '',
+  }
+}
+
+/** What lists can be filtered by. */
+export const FIELDS = ['method', 'state', 'display_name', 'id', 'labels.']
+export function readField(info: SessionInfo, field: string): string | undefined {
+  if (field === 'display_name') return info.displayName
+  if (field.startsWith('labels.')) return info.labels?.[field.slice('labels.'.length)]
+  return info[field as 'method' | 'state' | 'id']
+}
