@@ -77,6 +77,8 @@ const CUSTOMARY: { readonly [name: string]: Key } = {
   LOG_LEVEL: 'logLevel',
   OTEL_EXPORTER_OTLP_ENDPOINT: 'otlpEndpoint',
 }
+/** Names that the clients and the command line read, on a machine where a server may run too. */
+const CLIENT_NAMES = new Set(['ASKTELL_CONFIG', 'ASKTELL_TARGET', 'ASKTELL_API_KEY'])
 const SECRETS = /key$|^sha256$/i
 
 const envName = (key: string): string => `ASKTELL_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`
@@ -109,7 +111,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Partial<Record<Key, unknown>> 
   const values: Partial<Record<Key, unknown>> = {}
   for (const [name, key] of Object.entries(CUSTOMARY)) if (env[name]) values[key] = fromText(key, env[name], name)
   for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith('ASKTELL_') || text === undefined || name === 'ASKTELL_CONFIG') continue
+    if (!name.startsWith('ASKTELL_') || text === undefined || CLIENT_NAMES.has(name)) continue
     const [key, value] = name.endsWith('_FILE')
       ? [ENV_KEYS.get(name.slice(0, -'_FILE'.length)), readSecret(text, name)]
       : [ENV_KEYS.get(name), text]

@@ -143,6 +143,7 @@ async function disturb() {
 
   let startup = 1000
   let server: ServerProcess | undefined
+  let logs = ''
   try {
     while (failure === undefined) {
       const started = performance.now()
@@ -184,7 +185,7 @@ async function disturb() {
     await server?.kill()
     patient.close()
   }
-  if (failure !== undefined) throw failure
+  if (failure !== undefined) throw new Error(`after ${kills} kills: ${failure}\n${logs}`, { cause: failure })
 }
 
 /** After a restart: what was acknowledged before the kill is there, and nothing that was not sent. */

@@ -59,6 +59,10 @@ describe('configuration', () => {
       allowInsecure: true,
     })
   })
+  it('leaves the variables of clients alone', () => {
+    const env = { ASKTELL_TARGET: '127.0.0.1:7337', ASKTELL_API_KEY: 'a key' }
+    expect(loadConfig({}, env).config).toEqual(loadConfig({}, {}).config)
+  })
   it.each([
     ['a flag', () => loadConfig({ colour: 'red' }, {}), 'colour'],
     ['a variable', () => loadConfig({}, { ASKTELL_COLOUR: 'red' }), 'ASKTELL_COLOUR'],
