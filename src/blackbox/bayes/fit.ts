@@ -1,10 +1,10 @@
 /**
  * Hyperparameters of the surrogate by maximum a posteriori, with the priors of Optuna's GPSampler (optuna/_gp/prior.py):
  * log p(w) = -0.1 (w + 1/w) for each w = 1/length^2, Gamma(2, 1) for the signal variance, Gamma(1.1, 30) for the noise
- * variance, which is at least 1e-8 (theirs 1e-6: there exact functions end five times further from the minimum of the
- * ellipsoid of bench/quality-gp). The first keeps lengths below about 5: under the wide log-normal prior of C.
- * Hvarfner et al. (arXiv 2402.02229) a direction that the first points say little of got a length of 60, and no point
- * ever left its face of the cube (the same ellipsoid).
+ * variance, which is at least 1e-8 (theirs 1e-6: with it the ellipsoid of bench/quality-gp, an exact function, ends about five
+ * times further from its minimum). The first keeps lengths below about 5: under the wide log-normal prior of C. Hvarfner
+ * et al. (arXiv 2402.02229) a direction that the first points say little of got a length of 60 in two runs of eight on
+ * that ellipsoid, and they stayed on a face of the cube.
  */
 import type { Workspace } from '../linalg/linalg.js'
 import { lbfgs, minimizeTogether, type Sample } from './lbfgs.js'
