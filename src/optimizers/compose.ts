@@ -12,7 +12,15 @@ export type At = {
   rateSum: number
   /** Whether the schedule begins a new cycle with this step. */
   restart: boolean
+  /** A uniform number in (0, 1), one per step for all tensors. */
+  uniform: number
+  /** What was told beside the gradient, of a loss to minimize. */
+  told: Told
 }
+
+/** Function values that came with a gradient; what was not asked for is NaN and empty. */
+export type Told = { value: number; examples: readonly number[] }
+export const NOTHING_TOLD: Told = { value: Number.NaN, examples: [] }
 
 /**
  * A piece of a program. `x`, `g`, `t`, `lr`, its inputs and `metric` (the diagonal metric that a rule may assign for
@@ -24,8 +32,12 @@ export type Piece = {
   /** Values of the hyperparameters that the text uses. The names must not depend on the step. */
   scalars?: (at: At) => Record<string, number>
   inputs?: readonly string[]
-  /** To its text, tensors of rank 0 and 1 are n by 1 matrices. */
-  matrices?: boolean
+  /** The shape that a tensor has to its text, of as many elements; the same for all pieces of a program. */
+  shape?: (tensor: TensorSpec) => readonly number[]
+  /** The `tensor` slot that is served as the estimate, where that is not x. */
+  answer?: string
+  /** Runs with the names of another piece, which comes earlier. */
+  of?: Piece
   /** Its names stay as they are: the caller reserves them. */
   verbatim?: boolean
   /** Runs before all other pieces, whatever its place; its text must not use `g`. */
@@ -38,10 +50,11 @@ export type Composition = {
   source: RuleSource
   scalars(at: At): Record<string, number>
   fill: NonNullable<Piece['fill']>
-  matrices: boolean
+  shape: Piece['shape']
+  answer: string | null
 }
 
-const FIRST: At = { t: 1, learningRate: 1, rateSum: 1, restart: false }
+const FIRST: At = { t: 1, learningRate: 1, rateSum: 1, restart: false, uniform: 0.5, told: NOTHING_TOLD }
 const REWRITTEN = 'g_1'
 const NAME = /(?<!\w)(report\s+)?([A-Za-z_]\w*)/g
 
@@ -79,10 +92,14 @@ export function compose(pieces: readonly Piece[], reserved: readonly string[] = 
   const inputs = [...new Set(pieces.flatMap((piece) => piece.inputs ?? []))]
   const shared = ['x', 'g', 't', 'lr', 'metric']
   const taken = new Set([...shared, REWRITTEN, ...inputs, ...reserved])
+  const namesOf = new Map<Piece, ReadonlyMap<string, string>>()
+  let answer: string | null = null
   const parts = pieces.map((piece) => {
-    const names = new Map<string, string>()
-    const own = piece.verbatim ? [] : ownNames(piece, new Set([...shared, ...(piece.inputs ?? [])]))
+    const names = new Map(piece.of && namesOf.get(piece.of))
+    const own = piece.verbatim ? [] : ownNames(piece, new Set([...shared, ...(piece.inputs ?? []), ...names.keys()]))
     for (const name of own) names.set(name, take(name, taken))
+    namesOf.set(piece, names)
+    if (piece.answer) answer = names.get(piece.answer) ?? piece.answer
     const renamed = <T>(record: { readonly [name: string]: T }): { [name: string]: T } =>
       Object.fromEntries(Object.entries(record).map(([name, value]) => [names.get(name) ?? name, value]))
     return {
@@ -109,6 +126,7 @@ export function compose(pieces: readonly Piece[], reserved: readonly string[] = 
     },
     scalars,
     fill: merged(parts.map((part) => part.fill)),
-    matrices: pieces.some((piece) => piece.matrices),
+    shape: pieces.find((piece) => piece.shape)?.shape,
+    answer,
   }
 }

@@ -11,6 +11,7 @@ import { field } from '../core/schema.js'
 import type { Problem, TensorsSpace } from '../core/space.js'
 import { elements, type TensorSpec, type Tensors } from '../core/tensor.js'
 import { averagings } from './averaging.js'
+import { NOTHING_TOLD, type Told } from './compose.js'
 import { drivers } from './drivers/index.js'
 import { compileRule } from './language/check.js'
 import {
@@ -67,6 +68,15 @@ export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
   defaults?: { [K in keyof CommonInput]?: CommonInput[K] } & { [K in keyof F]?: z.input<F[K]> }
   /** The rule. `lr` is the learning rate after the schedule. Slots must not depend on mutable fields. */
   rule: RuleOf<PresetConfig<F>>
+  /**
+   * What is asked with every gradient, beside it: `value` gives `told.value`, and `score` gives the objective of each
+   * example as `told.examples`.
+   */
+  beside?(config: PresetConfig<F>): readonly ('value' | 'score')[]
+  /** Rewrites the gradient by what rules cannot say: the gradient at a point. */
+  precondition?(config: PresetConfig<F>, space: TensorsSpace, gradient: Tensors, point: Tensors): Tensors
+  /** Why no step is to be taken from the point of which this was told. */
+  finished?(config: PresetConfig<F>, told: Told): string | undefined
   check?(config: PresetConfig<F>, problem: Problem): Issue[]
   invariances?: Facts['invariances']
   recipes: readonly Recipe<PresetConfig<F>>[]
@@ -80,7 +90,11 @@ function withDefault(schema: z.ZodType, value: unknown, source: string): z.ZodTy
 
 /** Declares the method of a preset. */
 export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Method<PresetConfig<F>, GradientState> {
-  const { id, title, summary, references, recipes, rule, invariances = [] } = preset
+  const { id, title, summary, references, recipes, rule, beside, precondition, finished, invariances = [] } = preset
+  const wants = (config: PresetConfig<F>): ('gradient' | 'value' | 'score')[] => [
+    'gradient',
+    ...(beside?.(config) ?? []),
+  ]
   const shape: Record<string, z.ZodType> = { ...composition, ...(preset.fields as object) }
   for (const [name, value] of Object.entries(preset.defaults ?? {})) {
     shape[name] = withDefault(shape[name], value, references[0].title)
@@ -105,7 +119,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       invariances,
     },
     equations: (config) => compileRule(program(rule, { ...config, reportNorm: false }, EXAMPLE).source).latex,
-    needs: () => ['gradient'],
+    needs: wants,
     check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
 
     init(run, seed) {
@@ -122,6 +136,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         rng,
         metrics: {},
         snapshot: null,
+        finished: null,
       }
       const { driver } = run.config
       state.ask = drivers.of(driver).begin(driver, new Machine(rule, run, state))
@@ -139,11 +154,18 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
           const gradient = descent(event.observation, run.problem)
           if (!gradient) continue // The same point is asked again.
           state.received++
+          const told = beside ? besides(event.observation, run.problem) : NOTHING_TOLD
+          state.finished = finished?.(run.config, told) ?? null
+          if (state.finished) break
           const { driver } = run.config
-          state.ask = drivers.of(driver).advance(driver, new Machine(rule, run, state), gradient)
+          const machine = new Machine(rule, run, state, told)
+          const point = state.driver.points[state.ask.point] ?? state.x
+          const given = precondition?.(run.config, spaceOf(run.problem), gradient, point) ?? gradient
+          state.ask = drivers.of(driver).advance(driver, machine, given)
         }
       }
-      const queries = state.open === null ? [query(state)] : []
+      if (state.finished) return { state, queries: [], status: { phase: 'done', reason: state.finished } }
+      const queries = state.open === null ? [query(state, wants(run.config))] : []
       const short = { reason: 'the next step waits for the gradient of this one', until: 'tell' as const }
       return {
         state,
@@ -154,10 +176,11 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
     },
 
     estimate(run, state) {
-      const averaged = state.t > 0 && averagings.of(run.config.averaging).weight !== undefined
-      const name = state.snapshot ? 'snapshot' : averaged ? 'average' : 'x'
+      const averaged = averagings.of(run.config.averaging).weight && 'average'
+      const answer = (state.t > 0 && (averaged || state.answer)) || 'x'
+      const name = state.snapshot ? 'snapshot' : answer
       return {
-        kind: name === 'average' ? 'average' : 'iterate',
+        kind: name === 'x' || name === 'snapshot' ? 'iterate' : 'average',
         points: [{ point: { kind: 'view', name } }],
         step: state.t,
         metrics: { ...state.metrics, gradients: state.received, slotElements: slotElements(state.slots) },
@@ -171,7 +194,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         snapshot: state.snapshot ?? undefined,
         average: averagings.of(run.config.averaging).weight && state.slots.average,
       }
-      const tensors = views[name]
+      const tensors = views[name] ?? (name === state.answer ? state.slots[name] : undefined)
       if (!tensors) throw new AsktellError('INVALID_ARGUMENT', `${id} has no view "${name}"`)
       return tensors
     },
@@ -185,13 +208,13 @@ const EXAMPLE: TensorsSpace = {
 }
 
 /** The next query; a point that was not answered is asked again under a new id and the same sample. */
-function query(state: GradientState): Query {
+function query(state: GradientState, wants: readonly ('gradient' | 'value' | 'score')[]): Query {
   const { point, purpose, sample = '' } = state.ask
   state.open = `g${++state.asked}`
   return {
     id: state.open,
     points: [{ kind: 'view', name: point }],
-    wants: [{ kind: 'gradient' }],
+    wants: wants.map((kind) => ({ kind })),
     sampleKey: `s${state.t + 1}${sample}`,
     purpose,
   }
@@ -212,6 +235,14 @@ function descent({ status, gradients }: Observation, problem: Problem): Tensors 
   return Object.fromEntries(spaceOf(problem).tensors.map((spec) => [spec.name, of(spec)]))
 }
 
+/** The values told with a gradient, negated where the objective is maximized. */
+function besides({ values, scores }: Observation, problem: Problem): Told {
+  const sign = problem.objectives[0].direction === 'maximize' ? -1 : 1
+  // Without a number per example, the mean stands for all.
+  const examples = scores ? (scores[0].examples ?? [scores[0].score]) : []
+  return { value: values ? sign * values[0][0] : Number.NaN, examples: examples.map((value) => sign * value) }
+}
+
 function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<F>, problem: Problem): Issue[] {
   const space = spaceOf(problem)
   const issues: Issue[] = [...(preset.check?.(config, problem) ?? [])]
@@ -227,7 +258,12 @@ function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<
       issues.push({ path: `space.initial.${name}`, message: `expected values from ${low} to ${high}` })
   if (issues.length > 0) return issues
   try {
-    kernelOf(program(preset.rule, config, space), space.tensors, 'interpreter', 'f64')
+    const composition = program(preset.rule, config, space)
+    const given = ['z', ...drivers.of(config.driver).points(config.driver)]
+    for (const input of composition.source.inputs ?? [])
+      if (!given.includes(input))
+        issues.push({ path: 'config.driver', message: `${preset.id} needs a driver that keeps "${input}"` })
+    kernelOf(composition, space.tensors, 'interpreter', 'f64')
   } catch (error) {
     if (!(error instanceof AsktellError)) throw error
     issues.push({ path: 'config', message: error.message })

@@ -1,17 +1,17 @@
 /** What a gradient session computes with: the program of a step, compiled, and the state it runs on. */
 import type { Run } from '../core/method.js'
-import { Rng, type RngState } from '../core/rng.js'
+import { Rng, type RngState, rngStream } from '../core/rng.js'
 import type { Problem, TensorsSpace } from '../core/space.js'
-import { elements, type FloatArray, type TensorSpec, type Tensors } from '../core/tensor.js'
+import type { FloatArray, TensorSpec, Tensors } from '../core/tensor.js'
 import { averagings } from './averaging.js'
-import { type At, type Composition, compose, type Piece } from './compose.js'
+import { type At, type Composition, compose, NOTHING_TOLD, type Piece } from './compose.js'
 import type { Ask, Drive, DriverState } from './drivers/driver.js'
 import { drivers } from './drivers/index.js'
 import type { Kernel, Slots } from './engines/engine.js'
 import { engineFor } from './engines/index.js'
 import { compileRule } from './language/check.js'
 import type { Choice } from './parts.js'
-import { projection } from './projection.js'
+import { type Projector, projection, projector } from './projection.js'
 import { schedules } from './schedules/index.js'
 import { transforms } from './transforms/index.js'
 
@@ -49,10 +49,17 @@ export type GradientState = {
   metrics: { [name: string]: number }
   /** The iterate at the last end of a cycle of the schedule. */
   snapshot: Arrays | null
+  /** The slot that is served as the estimate, where that is not x. */
+  answer: string | null
+  /** Why no more steps are taken. */
+  finished: string | null
 }
 
-/** Writes the rule of a method for a config and the tensors of a space. */
-export type RuleOf<C> = (config: C, tensors: readonly TensorSpec[]) => Piece
+/**
+ * Writes the rule of a method for a config and the tensors of a space. x is projected behind the rule; `project` does it
+ * for other tensors that have to stay in the set.
+ */
+export type RuleOf<C> = (config: C, tensors: readonly TensorSpec[], project: Projector) => Piece
 
 export const copyOf = (tensors: Tensors): Arrays =>
   Object.fromEntries(Object.entries(tensors).map(([name, array]) => [name, array.slice()]))
@@ -83,13 +90,23 @@ export function program<C extends Common>(
   space: TensorsSpace,
   { average = true, project = true } = {},
 ): Composition {
-  const written = rule(config, space.tensors)
+  const { low, high } = space
+  const set = { low, high, ball: config.ball }
+  const written = rule(config, space.tensors, projector(set))
   const scaled = /^\s*metric\s*=/m.test(written.text)
+  const before = config.transforms.map((part) => transforms.of(part).piece(part, space.tensors))
+  const after = config.transforms
+    .flatMap((part, i): Piece[] => {
+      const piece = transforms.of(part).after?.(part)
+      return piece ? [{ ...piece, of: before[i] }] : []
+    })
+    .reverse()
   const pieces = [
     ...(config.reportNorm ? [NORM] : []),
-    ...config.transforms.map((part) => transforms.of(part).piece(part, space.tensors)),
+    ...before,
     written,
-    ...(project ? projection({ low: space.low, high: space.high, ball: config.ball }, scaled) : []),
+    ...after,
+    ...(project ? projection(set, scaled) : []),
     ...(average ? averagePiece(config) : []),
   ]
   return compose(pieces, ['average', 'averageWeight'])
@@ -109,6 +126,7 @@ export class Machine<C extends Common> implements Drive {
     private readonly rule: RuleOf<C>,
     private readonly session: Run<C>,
     private readonly data: GradientState,
+    private readonly told = NOTHING_TOLD,
   ) {
     this.space = spaceOf(session.problem)
     this.constrained =
@@ -123,7 +141,10 @@ export class Machine<C extends Common> implements Drive {
   }
 
   /** Allocates x at its start, the slots of the rule, and the points of the driver. */
-  static allocate<C extends Common>(rule: RuleOf<C>, session: Run<C>): Pick<GradientState, 'x' | 'slots' | 'driver'> {
+  static allocate<C extends Common>(
+    rule: RuleOf<C>,
+    session: Run<C>,
+  ): Pick<GradientState, 'x' | 'slots' | 'driver' | 'answer'> {
     const space = spaceOf(session.problem)
     const { kernel, composition } = compiled(session, 'step', () => program(rule, session.config, space))
     const { x, slots } = kernel.allocate()
@@ -134,7 +155,7 @@ export class Machine<C extends Common> implements Drive {
     const zeros = (): Arrays =>
       Object.fromEntries(Object.entries(x).map(([name, array]) => [name, array.slice().fill(0)]))
     const points = Object.fromEntries(names.map((name) => [name, zeros()]))
-    return { x, slots, driver: { phase: '', shard: 0, points } }
+    return { x, slots, driver: { phase: '', shard: 0, points }, answer: composition.answer }
   }
 
   /** The step under way. */
@@ -144,7 +165,17 @@ export class Machine<C extends Common> implements Drive {
     const t = this.data.t + 1
     const learningRate = rate(schedule, peak, t)
     const restart = cycle !== undefined && t > 1 && cycle(schedule, t) !== cycle(schedule, t - 1)
-    return { t, learningRate, rateSum: this.data.rateSum + learningRate, restart }
+    const seed = this.data.fieldSeed
+    return {
+      t,
+      learningRate,
+      rateSum: this.data.rateSum + learningRate,
+      restart,
+      told: this.told,
+      get uniform() {
+        return new Rng(rngStream(seed, 'step')).uniform()
+      },
+    }
   }
 
   /** The program of a step. A fresh kernel takes the state's arrays to where it computes best. */
@@ -166,7 +197,7 @@ export class Machine<C extends Common> implements Drive {
     kernel.run({
       x: data.x,
       slots: data.slots,
-      inputs: { g: gradient, z },
+      inputs: { ...data.driver.points, g: gradient, z },
       scalars: { ...composition.scalars(at), t: at.t },
       seed: data.fieldSeed,
     })
@@ -191,7 +222,7 @@ export class Machine<C extends Common> implements Drive {
     kernel.run({
       x: data.driver.points[point],
       slots: Object.fromEntries(Object.keys(composition.source.slots).map((slot) => [slot, copyOf(data.slots[slot])])),
-      inputs: { g: gradient },
+      inputs: { ...data.driver.points, g: gradient },
       scalars: { ...composition.scalars(at), t: at.t },
       seed: data.fieldSeed,
     })
@@ -223,17 +254,15 @@ export class Machine<C extends Common> implements Drive {
   }
 }
 
-const asMatrix = (spec: TensorSpec): TensorSpec =>
-  spec.shape.length < 2 ? { ...spec, shape: [elements(spec.shape), 1] } : spec
-
 /** The kernel of a composition for these tensors. Throws AsktellError where the text is wrong or does not suit them. */
 export function kernelOf(
-  { source, matrices }: Composition,
+  { source, shape }: Composition,
   tensors: readonly TensorSpec[],
   engine: 'wasm' | 'interpreter',
   precision: 'f32' | 'f64',
 ): Kernel {
-  return engineFor(engine).compile(compileRule(source), matrices ? tensors.map(asMatrix) : tensors, precision)
+  const manifest = shape ? tensors.map((tensor) => ({ ...tensor, shape: shape(tensor) })) : tensors
+  return engineFor(engine).compile(compileRule(source), manifest, precision)
 }
 
 /** Compiles once per session and key; `run.memo` is empty after a restart and after a change of the config. */

@@ -37,3 +37,14 @@ export function projection({ low, high, ball }: Constraint, scaled: boolean): Pi
   if (high !== undefined) pieces.push({ text: 'x = min(x, high)', scalars: () => ({ high }) })
   return pieces
 }
+
+/** Lines that move a tensor of a rule into the set, nearest in the Euclidean metric; no lines where there is none. */
+export type Projector = (name: string) => string[]
+
+export const projector =
+  ({ low, high, ball }: Constraint): Projector =>
+  (name) => [
+    ...(ball === undefined ? [] : [`${name} = ${name}*min(1, ${ball}/max(norm(${name}, all), ${ball}))`]),
+    ...(low === undefined ? [] : [`${name} = max(${name}, ${low})`]),
+    ...(high === undefined ? [] : [`${name} = min(${name}, ${high})`]),
+  ]

@@ -5,7 +5,7 @@ import { type Call, until } from './call.js'
 import { fail, idOf, quote } from './codec/basics.js'
 import { TensorAssembler } from './codec/tensors.js'
 import { draining } from './errors.js'
-import type { Stepper } from './service.js'
+import type { Steps } from './steps.js'
 
 /**
  * One response per step, in the order of the requests. A step is begun when the one before it is answered, so a
@@ -14,7 +14,7 @@ import type { Stepper } from './service.js'
 export async function* optimize(
   requests: AsyncIterable<OptimizeRequest>,
   call: Call,
-  service: Stepper,
+  steps: Steps,
   maxGradientBytes: number,
 ): AsyncGenerator<StepResponse> {
   let name = ''
@@ -29,7 +29,7 @@ export async function* optimize(
       case 'step': {
         const request = message.value
         if (!name) {
-          specs = await service.manifest(idOf('sessions', request.name, 'step.name'))
+          specs = await steps.manifest(idOf('sessions', request.name, 'step.name'))
           name = request.name
         } else if (request.name && request.name !== name)
           fail('step.name', `this stream is of ${quote(name)}, got ${quote(request.name)}`)
@@ -38,7 +38,7 @@ export async function* optimize(
         const missing = [...gradients.keys()].find((id) => !request.observations.some((o) => o.queryId === id))
         if (missing !== undefined)
           fail('step.observations', `chunks came for query ${quote(missing)}, but no observation`)
-        yield await service.step(request, 'step.', call, gradients)
+        yield await steps.step(request, 'step.', call, gradients)
         break
       }
       default:

@@ -1,9 +1,8 @@
 /** asktell.v1.Asktell once, as plain functions of messages. Both transports run these. */
-import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf'
-import { type Duration, EmptySchema } from '@bufbuild/protobuf/wkt'
+import { create, type MessageShape } from '@bufbuild/protobuf'
+import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import { AsktellError } from '../core/errors.js'
 import type { Method } from '../core/gen/asktell/v1/method_pb.js'
-import type { PointSchema } from '../core/gen/asktell/v1/query_pb.js'
 import {
   type Asktell,
   type FileChunk,
@@ -13,36 +12,23 @@ import {
   ListSessionsResponseSchema,
   ListTrialsResponseSchema,
   ReportResponseSchema,
-  type StepRequest,
-  type StepResponse,
-  StepResponseSchema,
 } from '../core/gen/asktell/v1/service_pb.js'
 import { EstimateSchema, type Session, SessionSchema, WatchEventSchema } from '../core/gen/asktell/v1/session_pb.js'
-import type { Dtype as ProtoDtype } from '../core/gen/asktell/v1/tensor_pb.js'
-import type { Point } from '../core/query.js'
 import type { Space } from '../core/space.js'
-import type { Dtype, TensorSpec, Tensors } from '../core/tensor.js'
-import type { Mutation, SessionInfo, Sessions, StepInput } from '../sessions/api.js'
+import type { SessionInfo, Sessions } from '../sessions/api.js'
 import { pageToken as nextPage, parseFilter, readPageToken } from '../sessions/filter.js'
-import { RESOLVER } from '../sessions/index.js'
 import type { Call } from './call.js'
 import { linked, until } from './call.js'
 import { describeAll } from './catalogue.js'
-import { count, duration, fail, idOf, int64, integer, newId, quote, seconds } from './codec/basics.js'
-import {
-  manifest,
-  observationFromProto,
-  pointFromProto,
-  pointToProto,
-  queryToProto,
-  trialToProto,
-} from './codec/query.js'
-import { eventToProto, patchFromProto, sessionToProto, specFromProto, states } from './codec/session.js'
+import { count, fail, idOf, int64, integer, newId, quote } from './codec/basics.js'
+import { trialToProto } from './codec/query.js'
+import { eventToProto, patchFromProto, sessionToProto, specFromProto } from './codec/session.js'
 import { sessionPath } from './codec/space.js'
 import { dtypes } from './codec/tensors.js'
 import { draining, relocate } from './errors.js'
 import { optimize } from './optimize.js'
 import type { Resolver } from './resolver.js'
+import { mutation, Steps } from './steps.js'
 import type { Telemetry } from './telemetry.js'
 
 type Methods = (typeof Asktell)['method']
@@ -60,25 +46,7 @@ export type Implementation = {
         : (requests: AsyncIterable<In<Methods[K]>>, call: Call) => Promise<AsyncIterable<Out<Methods[K]>>>
 }
 
-/** Gradients that came ahead of a step, by query id. */
-export type Gradients = ReadonlyMap<string, readonly Tensors[]>
-
-/** What the stream needs of the service. */
-export type Stepper = {
-  manifest(id: string): Promise<readonly TensorSpec[]>
-  step(request: StepRequest, path: string, call: Call, gradients?: Gradients): Promise<StepResponse>
-}
-
-const MAX_COUNT = 10_000
 const CHUNK_BYTES = 1 << 20
-const MAX_MANIFESTS = 10_000
-
-const mutation = (request: { requestId: string; expectedRevision?: bigint }): Mutation => ({
-  requestId: request.requestId || undefined,
-  expectedRevision: request.expectedRevision ? count(request.expectedRevision, 'expected_revision') : undefined,
-})
-
-const milliseconds = (wait: Duration | undefined, path: string) => wait && seconds(wait, path) * 1000
 
 export function createService(
   sessions: Sessions,
@@ -89,19 +57,7 @@ export function createService(
   /** Made when it is first asked for: equations and schemas of all methods take longer than all else that a start does. */
   let described: Map<string, Method> | undefined
   const catalogue = () => (described ??= describeAll())
-  /** Manifests by session: a space never changes, and `get` may be dear. */
-  const manifests = new Map<string, Promise<readonly TensorSpec[]>>()
-
-  const specsOf = (id: string): Promise<readonly TensorSpec[]> => {
-    let specs = manifests.get(id)
-    if (!specs) {
-      specs = sessions.get(id, { stateHash: false }).then((info) => manifest(info.problem))
-      specs.catch(() => manifests.delete(id))
-      if (manifests.size >= MAX_MANIFESTS) manifests.delete(manifests.keys().next().value as string)
-      manifests.set(id, specs)
-    }
-    return specs
-  }
+  const steps = new Steps(sessions, telemetry)
 
   const session = (info: SessionInfo): Session => create(SessionSchema, sessionToProto(info))
 
@@ -109,103 +65,6 @@ export function createService(
   const begun = (info: SessionInfo): Session => {
     resolver.attach(info)
     return session(info)
-  }
-
-  /** Resolves views one at a time: the arrays are the session's own, and are copied before the next await. */
-  async function pointsToProto(
-    id: string,
-    points: readonly Point[],
-    omitTensors: boolean,
-    encoding: Dtype | undefined,
-  ) {
-    const out: MessageInitShape<typeof PointSchema>[] = []
-    for (const point of points) {
-      const tensorial = point.kind === 'view' || point.kind === 'tensors'
-      const specs = tensorial ? await specsOf(id) : []
-      const tensors =
-        !tensorial || omitTensors
-          ? undefined
-          : point.kind === 'view'
-            ? await sessions.view(id, point.name)
-            : point.tensors
-      out.push(pointToProto(point, specs, encoding, tensors))
-    }
-    return out
-  }
-
-  async function run(
-    id: string,
-    input: StepInput,
-    answer: { omitTensors: boolean; encoding: ProtoDtype; path: string },
-    call: Call,
-  ): Promise<StepResponse> {
-    const encoding = dtypes.read(answer.encoding, `${answer.path}encoding`)
-    const { signal, release } = linked(call.signal, ...(input.wait ? [call.draining] : []))
-    const span = telemetry.tracer.startSpan(
-      'session.step',
-      { attributes: { 'asktell.count': input.count } },
-      call.trace,
-    )
-    try {
-      const result = await sessions.step(id, { ...input, signal })
-      if (!result.repeated) {
-        telemetry.asked(result.queries.length)
-        for (const { status } of input.observations ?? []) telemetry.told(status)
-      }
-      const queries = []
-      for (const query of result.queries)
-        queries.push(queryToProto(query, await pointsToProto(id, query.points, answer.omitTensors, encoding)))
-      return create(StepResponseSchema, {
-        revision: int64(result.revision),
-        queries,
-        short: result.short && {
-          reason: result.short.reason,
-          retryAfter: result.short.retryAfter === undefined ? undefined : duration(result.short.retryAfter),
-        },
-        state: states.write(result.state),
-        statusMessage: result.statusMessage,
-        repeatedRequest: result.repeated,
-        durableStep: result.durableStep === undefined ? undefined : int64(result.durableStep),
-        requestId: input.requestId,
-        metrics: { ...result.metrics },
-      })
-    } catch (error) {
-      span.recordException(error as Error)
-      throw error
-    } finally {
-      release()
-      span.end()
-    }
-  }
-
-  const observed = (
-    list: StepRequest['observations'],
-    specs: readonly TensorSpec[],
-    path: string,
-    gradients?: Gradients,
-  ) => list.map((o, i) => observationFromProto(o, specs, `${path}observations[${i}]`, gradients?.get(o.queryId)))
-
-  const hasTensors = (list: StepRequest['observations']) =>
-    list.some((o) => o.gradients.length > 0 || o.point?.kind.case === 'tensors')
-
-  const wanted = (asked: number, path: string) =>
-    asked > MAX_COUNT ? fail(path, `expected at most ${MAX_COUNT}, got ${asked}`) : asked
-
-  async function step(request: StepRequest, path: string, call: Call, gradients?: Gradients): Promise<StepResponse> {
-    const id = idOf('sessions', request.name, `${path}name`)
-    const specs = hasTensors(request.observations) ? await specsOf(id) : []
-    return run(
-      id,
-      {
-        ...mutation(request),
-        observations: observed(request.observations, specs, path, gradients),
-        count: request.count < 0 ? 0 : wanted(request.count || 1, `${path}count`),
-        wait: milliseconds(request.wait, `${path}wait`),
-        worker: workerName(request.worker, `${path}worker`),
-      },
-      { omitTensors: request.omitTensors, encoding: request.encoding, path },
-      call,
-    )
   }
 
   return {
@@ -240,44 +99,16 @@ export function createService(
     async deleteSession(request) {
       const id = idOf('sessions', request.name)
       await sessions.delete(id, mutation(request))
-      manifests.delete(id)
+      steps.forget(id)
       return create(EmptySchema)
     },
 
-    async ask(request, call) {
-      const id = idOf('sessions', request.name)
-      if (request.count < 0) fail('count', `expected a number >= 0, got ${request.count}`)
-      const specs = request.enqueue.some((point) => point.kind.case === 'tensors') ? await specsOf(id) : []
-      return run(
-        id,
-        {
-          ...mutation(request),
-          count: wanted(request.count || 1, 'count'),
-          wait: milliseconds(request.wait, 'wait'),
-          enqueue: request.enqueue.map((point, i) => pointFromProto(point, specs, `enqueue[${i}]`)),
-          worker: workerName(request.worker, 'worker'),
-        },
-        { omitTensors: request.omitTensors, encoding: request.encoding, path: '' },
-        call,
-      )
-    },
-
-    async tell(request, call) {
-      const id = idOf('sessions', request.name)
-      if (request.observations.length === 0) fail('observations', 'expected at least one')
-      const specs = hasTensors(request.observations) ? await specsOf(id) : []
-      return run(
-        id,
-        { ...mutation(request), observations: observed(request.observations, specs, ''), count: 0 },
-        { omitTensors: true, encoding: 0, path: '' },
-        call,
-      )
-    },
-
-    step: (request, call) => step(request, '', call),
+    ask: (request, call) => steps.ask(request, call),
+    tell: (request, call) => steps.tell(request, call),
+    step: (request, call) => steps.step(request, '', call),
 
     async optimize(requests, call) {
-      return optimize(requests, call, { manifest: specsOf, step }, limits.maxGradientBytes)
+      return optimize(requests, call, steps, limits.maxGradientBytes)
     },
 
     async report(request) {
@@ -295,7 +126,7 @@ export function createService(
       const id = idOf('sessions', request.name)
       const encoding = dtypes.read(request.encoding, 'encoding')
       const estimate = await sessions.estimate(id)
-      const points = await pointsToProto(
+      const points = await steps.points(
         id,
         estimate.points.map(({ point }) => point),
         false,
@@ -381,12 +212,6 @@ export function createService(
 function pageLength(size: number, byDefault: number, most: number): number {
   if (size < 0) fail('page_size', `expected a number >= 0, got ${size}`)
   return Math.min(size || byDefault, most)
-}
-
-/** The server's own resolver asks under a name that nobody else may use. */
-function workerName(worker: string, path: string): string | undefined {
-  if (worker === RESOLVER) fail(path, `${quote(worker)} is reserved`)
-  return worker || undefined
 }
 
 /** Runs a call whose refusals are about a session resource, and moves their paths to where the caller wrote it. */

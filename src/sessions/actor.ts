@@ -184,6 +184,8 @@ export class Actor {
         throw error
       }
       durable = this.keep(session, item, op)
+      // It is awaited below; a failure in between must not count as unhandled.
+      durable.catch(() => {})
       await this.tidy(session, time, item)
       return answer
     }, signal)

@@ -2,6 +2,7 @@
 import { AsktellError } from '../core/errors.js'
 import { type Context, notFound, openHost } from './context.js'
 import { Damage, Newer } from './frame.js'
+import type { Settings, Spec } from './negotiate.js'
 import { type Birth, type Entry, entryOf, type Head, intact, unpackFrame } from './record.js'
 import { Session, type SessionTree } from './session.js'
 import type { Store } from './stores/store.js'
@@ -46,7 +47,6 @@ async function read(context: Context, id: string, upTo: number): Promise<Loaded>
   const birth = await readBirth(store, id)
   const { spec } = birth
   const method = catalogue.method(spec.method)
-  const pruner = spec.pruner && catalogue.pruner(spec.pruner.method)
   const snapshots = await store.snapshots(id)
   const { tree, bytes } = await lastSnapshot(context, id, snapshots, upTo)
   if (!tree && (birth.base > 0 || spec.durability === 'snapshot'))
@@ -60,24 +60,8 @@ async function read(context: Context, id: string, upTo: number): Promise<Loaded>
       `session "${id}" was written by ${method.id} version ${version} and this is version ${method.version}: ` +
         'stop the old release in order, so that it leaves a snapshot',
     )
-  const stateVersion = tree?.stateVersion ?? method.stateVersion
-  if (stateVersion !== method.stateVersion && !method.migrate)
-    throw new AsktellError('UNSUPPORTED', `the state of session "${id}" is of another version of ${method.id}`)
-
-  const settings = tree?.settings ?? birth.settings
-  const { problem, engine, seed } = spec
-  const host = await openHost(context, {
-    method: spec.method,
-    config: settings.config,
-    problem,
-    engine,
-    seed,
-    state: tree?.method,
-    stateVersion,
-  })
+  const session = await openSession(context, spec, tree?.settings ?? birth.settings, tree)
   try {
-    const session = new Session(spec, settings, method, host, pruner)
-    if (tree) session.restore(tree)
     const { cut, ...tail } = await replay(context, id, session, upTo)
     // A damaged head is written anew; it says no more than the journal.
     const head = await readHead(store, id).catch(() => undefined)
@@ -86,9 +70,31 @@ async function read(context: Context, id: string, upTo: number): Promise<Loaded>
       throw new Damage(`its journal ends at revision ${session.revision} and reached ${head.revision}`)
     return { session, birth, snapshotBytes: bytes, tail, snapshots, journalBytes: head?.journalBytes ?? tail.bytes }
   } catch (error) {
-    host.close()
+    session.host.close()
     throw error
   }
+}
+
+/** A session at its beginning, or at a snapshot of any version of its method's state. */
+export async function openSession(
+  context: Context,
+  spec: Spec,
+  settings: Settings,
+  tree?: SessionTree,
+): Promise<Session> {
+  const { problem, engine, seed } = spec
+  const method = context.catalogue.method(spec.method)
+  const pruner = spec.pruner && context.catalogue.pruner(spec.pruner.method)
+  if (tree && tree.stateVersion !== method.stateVersion && !method.migrate)
+    throw new AsktellError(
+      'UNSUPPORTED',
+      `the state is of another version of ${method.id}, which has no way to read it`,
+    )
+  const { method: state, stateVersion } = tree ?? {}
+  const setup = { method: method.id, config: settings.config, problem, engine, seed, state, stateVersion }
+  const session = new Session(spec, settings, method, await openHost(context, setup), pruner)
+  if (tree) session.restore(tree)
+  return session
 }
 
 async function lastSnapshot(

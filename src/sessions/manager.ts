@@ -20,16 +20,16 @@ import type {
   WatchEvent,
 } from './api.js'
 import { exportFile, importFile } from './archive.js'
-import { type Context, notFound, openHost } from './context.js'
+import { type Context, notFound } from './context.js'
 import { pageSize, pageToken, parseFilter, readPageToken, wrongToken } from './filter.js'
 import { frame } from './frame.js'
 import { FIELDS, readField, toInfo, withoutInitial } from './info.js'
-import { load, readBirth, readHead } from './load.js'
+import { load, openSession, readBirth, readHead } from './load.js'
 import { checkBudget, negotiate, type Settings, type Spec } from './negotiate.js'
 import { forgettable, Once } from './once.js'
 import type { Item } from './outbox.js'
 import { type Answered, type Birth, digest, headOf, pack, packFrame, packInput, packRecord, unpack } from './record.js'
-import { type Op, Session, type SessionTree } from './session.js'
+import type { Op, Session, SessionTree } from './session.js'
 import { type Step, stepWork, unslim } from './step.js'
 import { LEDGER } from './stores/store.js'
 import { illFormed } from './validate.js'
@@ -74,7 +74,7 @@ export class SessionManager implements Sessions {
       const time = this.context.clock()
       const { spec, settings } = negotiate(request, this.context.catalogue, this.defaults, time)
       return this.begin(options, body, async () => {
-        const session = await this.open(spec, settings)
+        const session = await openSession(this.context, spec, settings)
         const op: Op = { op: 'create' }
         const { events } = await session.apply(op, time)
         const { revision } = session
@@ -96,12 +96,19 @@ export class SessionManager implements Sessions {
     checkId(id)
     return this.reserve(id, async () => {
       const { session, birth, item } = await make()
-      const snapshotBytes = item.snapshot?.bytes.length ?? 0
-      const loaded = { session, birth, snapshotBytes, tail: { records: 0, bytes: 0 }, snapshots: [], journalBytes: 0 }
+      const bytes = item.record?.bytes.length ?? 0
+      const loaded = {
+        session,
+        birth,
+        snapshotBytes: item.snapshot?.bytes.length ?? 0,
+        tail: { records: item.record ? 1 : 0, bytes },
+        snapshots: [],
+        journalBytes: bytes,
+      }
       const actor = new Actor(id, this.context, loaded)
       try {
         const info = await this.info(id, session)
-        const head = headOf(session, 0)
+        const head = headOf(session, bytes)
         const ledger = requestId ? { id: requestId, bytes: answered(body, birth.spec.createTime, info) } : undefined
         // Known before it is in the store, so that there never is a second actor.
         this.actors.set(id, actor)
@@ -126,22 +133,6 @@ export class SessionManager implements Sessions {
     } finally {
       this.reserved.delete(id)
     }
-  }
-
-  private async open(spec: Spec, settings: Settings, tree?: SessionTree): Promise<Session> {
-    const { catalogue } = this.context
-    const { method, problem, engine, seed, stateVersion } = spec
-    const setup = { method, config: settings.config, problem, engine, seed, state: tree?.method, stateVersion }
-    const host = await openHost(this.context, setup)
-    const session = new Session(
-      spec,
-      settings,
-      catalogue.method(method),
-      host,
-      spec.pruner && catalogue.pruner(spec.pruner.method),
-    )
-    if (tree) session.restore(tree)
-    return session
   }
 
   async get(id: string, { stateHash = true }: { stateHash?: boolean } = {}): Promise<SessionInfo> {
@@ -355,7 +346,7 @@ export class SessionManager implements Sessions {
         const { spec, tree } = await this.at(actor, revision)
         const time = Math.max(this.context.clock(), tree.updateTime)
         const forkedFrom = { id, revision: tree.revision }
-        const session = await this.open({ ...spec, forkedFrom, createTime: time }, tree.settings, tree)
+        const session = await openSession(this.context, { ...spec, forkedFrom, createTime: time }, tree.settings, tree)
         try {
           session.releaseLeases()
           const op = config && this.updateOf(session, { config })

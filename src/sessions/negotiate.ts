@@ -13,7 +13,6 @@ import { allFinite, illFormed } from './validate.js'
 export type Spec = {
   method: string
   methodVersion: number
-  stateVersion: number
   problem: Problem
   pruner?: { method: string; config: unknown }
   durability: Durability
@@ -105,7 +104,6 @@ export function negotiate(
     spec: {
       method: method.id,
       methodVersion: method.version,
-      stateVersion: method.stateVersion,
       problem,
       pruner,
       durability: request.durability ?? 'journal',
@@ -150,6 +148,8 @@ function checkFields(request: SessionSpec, problem: Problem): Issue[] {
     if (names.has(name)) bad(`objectives[${i}].name`, `"${name}" is already an objective`)
     names.add(name)
   })
+  for (const [i, name] of (problem.constraints ?? []).entries())
+    if (!name || problem.constraints?.indexOf(name) !== i) bad(`constraints[${i}]`, 'expected a name of its own')
   const { seed, lease, durability } = request
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0))
     bad('seed', `expected an integer from 0 to 2^53 - 1, got ${seed}`)

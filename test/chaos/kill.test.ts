@@ -143,7 +143,7 @@ async function disturb() {
 
   let startup = 1000
   let server: ServerProcess | undefined
-  let logs = ''
+  const logs = ''
   try {
     while (failure === undefined) {
       const started = performance.now()

@@ -5,9 +5,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { AsktellError } from '../../src/core/errors.js'
+import { defineMethod } from '../../src/core/method.js'
 import type { Observation, Query } from '../../src/core/query.js'
+import { Rng, rngStream } from '../../src/core/rng.js'
+import type { Tree } from '../../src/core/tree.js'
 import type { SessionSpec, Sessions } from '../../src/sessions/api.js'
-import { BreakableStore, Clock, ok, open, refusal, search, tensors } from './fakes.js'
+import { BreakableStore, Clock, dice, ok, open, refusal, search, tensors } from './fakes.js'
 
 const spec: SessionSpec = { method: 'dice', problem: search, seed: 1, pruner: { method: 'ceiling' } }
 const root = mkdtempSync(join(tmpdir(), 'asktell-durability-'))
@@ -110,6 +113,42 @@ describe('restart', () => {
     const again = await open({ store })
     expect(await again.view('a', 'x')).toEqual(await sessions.view('a', 'x'))
     expect((await again.get('a')).stateHash).toBe((await sessions.get('a')).stateHash)
+  })
+})
+
+describe('another release', () => {
+  it('goes on from a snapshot, migrates its state once, and refuses what it could not replay', async () => {
+    const store = new BreakableStore()
+    const old = await open({ store })
+    await old.create({ method: 'dice', problem: search, seed: 1 }, { id: 'a' })
+    await old.create({ method: 'dice', problem: search, seed: 1 }, { id: 'b' })
+    const { queries } = await old.step('a', { count: 2 })
+    const migrated: number[] = []
+    const next = defineMethod({
+      ...dice,
+      version: 2,
+      stateVersion: 2,
+      migrate: (from: number, state: Tree) => {
+        migrated.push(from)
+        return { ...(state as ReturnType<typeof dice.init>), sum: 5 }
+      },
+    })
+    const early = await open({ store, methods: [next] })
+    expect((await refusal(early.step('a', { count: 1 }))).message).toContain('version 1 and this is version 2')
+    await old.close()
+    expect((await (await open({ store, methods: [next] })).get('b')).revision).toBe(1)
+    for (let i = 0; i < 2; i++) {
+      const sessions = await open({ store, methods: [next] })
+      await sessions.step('a', { observations: [ok(queries[i])], count: 1 })
+      expect((await sessions.get('a')).counts.told).toBe(i + 1)
+      await sessions.close()
+    }
+    expect(migrated).toEqual([1, 1])
+    expect(
+      await refusal((await open({ store, methods: [{ ...dice, version: 3, stateVersion: 3 }] })).get('a')),
+    ).toMatchObject({
+      reason: 'UNSUPPORTED',
+    })
   })
 })
 
@@ -270,6 +309,39 @@ describe('a store that fails', () => {
       expect((await sessions.step('a', { observations: [ok(q)], count: 1, requestId: `r${i}` })).repeated).toBe(false)
     expect((await sessions.get('a')).counts.told).toBe(3)
     await sessions.create(spec, { id: 'b' })
+  })
+
+  it('never leaves anything half applied, whenever it fails', async () => {
+    const store = new BreakableStore()
+    const clock = new Clock()
+    const sessions = await open({ store, clock: clock.read, limits: { snapshotRecords: 7, snapshotBytes: 1 } })
+    await sessions.create(spec, { id: 'a' })
+    const luck = new Rng(rngStream(7, 'faults'))
+    let told = 0
+    let waiting: Query[] = []
+    for (let round = 0; round < 40; round++) {
+      let fail = () => {}
+      store.gate = new Promise((resolve) => (fail = resolve))
+      const failing = luck.uniform() < 0.5
+      const calls = Array.from({ length: 5 }, (_, i) => {
+        const observations = waiting[i] ? [ok(waiting[i])] : []
+        return sessions.step('a', { observations, count: 1, requestId: `${round}-${i}` })
+      })
+      // Some of the calls are written with the first group, the others wait behind it.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (failing) store.failing = new AsktellError('STORAGE_FULL', 'full')
+      fail()
+      const results = await Promise.allSettled(calls)
+      store.failing = undefined
+      told += results.filter((r, i) => r.status === 'fulfilled' && waiting[i]).length
+      const again = await open({ store, clock: clock.read })
+      const info = await sessions.get('a')
+      expect(info).toEqual(await again.get('a'))
+      expect(info.counts.told).toBe(told)
+      const open5 = (await sessions.trials('a', { filter: 'state = RUNNING', pageSize: 10_000 })).items.slice(0, 5)
+      waiting = open5.map(({ queryId, params }) => ({ id: queryId, points: [{ kind: 'params', params }], wants: [] }))
+    }
+    expect(told).toBeGreaterThan(20)
   })
 
   it('keeps gradient sessions in memory when only a snapshot fails', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { BreakableStore, Clock, dice, ok, open, refusal, search } from './fakes.js'
@@ -41,6 +42,17 @@ describe('the worker pool', () => {
     await sessions.step('b', { count: 1 }).then(() => done.push('light'))
     await slow
     expect(done).toEqual(['light', 'heavy'])
+  })
+
+  it('ends with the process that closes it', () => {
+    const built = new URL('../../dist/src/sessions/index.js', import.meta.url)
+    const script = `
+      import { openManager } from '${built}'
+      const sessions = await openManager({ store: { kind: 'memory' }, methods: [], threads: 1 })
+      await sessions.context.pool.open({ method: 'none' }).catch(() => {})
+      await sessions.close()
+      console.log('closed')`
+    expect(execFileSync(process.execPath, ['--input-type=module', '-e', script]).toString()).toBe('closed\n')
   })
 
   it('keeps a session as it was when its step throws, or its thread dies', async () => {

@@ -1,7 +1,7 @@
 /** Shazeer, Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", ICML 2018, algorithms 4 and 5. */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import type { TensorSpec } from '../../core/tensor.js'
+import { elements, type TensorSpec } from '../../core/tensor.js'
 import { gradientMethod, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 
@@ -45,6 +45,8 @@ const fields = {
 }
 type Config = PresetConfig<typeof fields>
 
+const asMatrix = ({ shape }: TensorSpec) => (shape.length < 2 ? [elements(shape), 1] : shape)
+
 function rule(config: Config, tensors: readonly TensorSpec[]) {
   const { factored, clip, relativeStep, warmup, scaleParameter, beta1, weightDecay, decay, eps1, eps2 } = config
   const rate = relativeStep ? (warmup ? 'min(1e-6*t, 1/sqrt(t))' : 'min(0.01, 1/sqrt(t))') : 'lr'
@@ -71,7 +73,7 @@ function rule(config: Config, tensors: readonly TensorSpec[]) {
     },
     scalars: () => ({ decay, eps1, eps2, weightDecay, beta1, ...(clip === 'off' ? {} : { d: clip }) }),
     // R of an n by 1 matrix is its second moment, and C the mean of R: a vector needs no second rule.
-    matrices: factored,
+    ...(factored ? { shape: asMatrix } : {}),
   }
 }
 

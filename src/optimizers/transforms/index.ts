@@ -2,6 +2,8 @@ import { family } from '../parts.js'
 import { clipNorm } from './clip-norm.js'
 import { clipValue } from './clip-value.js'
 import { gradientNoise } from './gradient-noise.js'
+import { grams } from './grams.js'
+import { randomScaling } from './random-scaling.js'
 import { weightDecay } from './weight-decay.js'
 
-export const transforms = family([clipNorm, clipValue, weightDecay, gradientNoise])
+export const transforms = family([clipNorm, clipValue, weightDecay, gradientNoise, randomScaling, grams])

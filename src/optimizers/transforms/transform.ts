@@ -8,6 +8,8 @@ export interface Transform<F extends z.ZodRawShape = z.ZodRawShape> extends Part
   fields: F
   /** Text that rewrites `g`, or `x` before the step. `lr` and `t` are those of the step. */
   piece(config: PartConfig<F>, tensors: readonly TensorSpec[]): Piece
+  /** Text behind the rule, ahead of projections, with the names of the piece. */
+  after?(config: PartConfig<F>): Piece
   /** What is wrong with the config for these tensors: a field and a message. */
   check?(config: PartConfig<F>, tensors: readonly TensorSpec[]): readonly { field: string; message: string }[]
 }

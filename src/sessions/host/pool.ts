@@ -57,7 +57,7 @@ export class PoolHosts implements Hosts {
     thread.worker.on('message', ({ id, value, error }: Reply) => {
       const call = thread.calls.get(id)
       thread.calls.delete(id)
-      if (thread.calls.size === 0) thread.worker.unref()
+      if (thread.calls.size === 0 && !this.closing) thread.worker.unref()
       if (error) call?.reject(new AsktellError(error.reason, error.message))
       else call?.resolve(value)
     })
@@ -88,7 +88,13 @@ export class PoolHosts implements Hosts {
 
   async close(): Promise<void> {
     this.closing = true
-    await Promise.all(this.threads.map(({ worker }) => worker.terminate()))
+    await Promise.all(
+      this.threads.map(({ worker }) => {
+        // An idle worker does not keep the process alive; its end must be waited for.
+        worker.ref()
+        return worker.terminate()
+      }),
+    )
   }
 }
 

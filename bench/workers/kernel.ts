@@ -1,0 +1,80 @@
+/**
+ * The wasm engine on the rule of the preset `adam`, answering the lines that the peers answer. Argument: "norm" when the
+ * gradient's norm is reported, as sessions do by default.
+ */
+import { openSync, readSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Tensors } from '../../src/core/tensor.js'
+import { NOTHING_TOLD } from '../../src/optimizers/compose.js'
+import type { Kernel, Slots } from '../../src/optimizers/engines/engine.js'
+import { loadEngines } from '../../src/optimizers/engines/index.js'
+import { kernelOf, program } from '../../src/optimizers/machine.js'
+import { adam, method } from '../../src/optimizers/presets/adam.js'
+
+await loadEngines()
+
+const config = method.config.parse({ reportNorm: process.argv[2] === 'norm' })
+
+class Adam {
+  private readonly kernel: Kernel
+  private readonly scalars
+  readonly x: Tensors
+  readonly g: Tensors
+  private readonly slots: Slots
+  private t = 0
+
+  constructor(elements: number) {
+    const tensors = [{ name: 'w', shape: [elements], dtype: 'f32' as const }]
+    const composition = program(adam.rule, config, { kind: 'tensors', tensors })
+    this.kernel = kernelOf(composition, tensors, 'wasm', 'f32')
+    this.scalars = composition.scalars
+    ;({ x: this.x, slots: this.slots } = this.kernel.allocate())
+    this.g = this.kernel.inputBuffer('g')
+  }
+
+  step() {
+    const { learningRate } = config
+    const t = ++this.t
+    const at = {
+      t,
+      learningRate,
+      rateSum: t * learningRate,
+      restart: false,
+      uniform: 0.5,
+      told: NOTHING_TOLD,
+    }
+    this.kernel.run({ x: this.x, slots: this.slots, inputs: { g: this.g }, scalars: { ...this.scalars(at), t } })
+  }
+}
+
+let current: Adam | undefined
+
+const commands: { [name: string]: (...args: string[]) => void } = {
+  alloc(elements) {
+    current = undefined
+    current = new Adam(Number(elements))
+    const g = current.g.w
+    for (let i = 0; i < g.length; i++) g[i] = 1e-3 * ((i % 2003) - 1001)
+  },
+  run(steps) {
+    for (let k = Number(steps); k > 0; k--) current!.step()
+  },
+  check(input, output, elements, steps) {
+    const adam = new Adam(Number(elements))
+    const file = openSync(input, 'r')
+    const read = (to: Tensors) => readSync(file, to.w as Float32Array)
+    read(adam.x)
+    for (let k = Number(steps); k > 0; k--) {
+      read(adam.g)
+      adam.step()
+    }
+    writeFileSync(output, adam.x.w as Float32Array)
+  },
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command, ...args] = line.split(' ')
+  const begun = performance.now()
+  commands[command](...args)
+  console.log((performance.now() - begun) / 1000)
+}

@@ -1,0 +1,168 @@
+/** Asking and telling: Ask, Tell and Step are one operation of a session, between messages and domain. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { Duration } from '@bufbuild/protobuf/wkt'
+import type { Observation, PointSchema } from '../core/gen/asktell/v1/query_pb.js'
+import {
+  type AskRequest,
+  type StepRequest,
+  type StepResponse,
+  StepResponseSchema,
+  type TellRequest,
+} from '../core/gen/asktell/v1/service_pb.js'
+import type { Dtype as ProtoDtype } from '../core/gen/asktell/v1/tensor_pb.js'
+import type { Point } from '../core/query.js'
+import type { Dtype, TensorSpec, Tensors } from '../core/tensor.js'
+import type { Mutation, Sessions, StepInput } from '../sessions/api.js'
+import { RESOLVER } from '../sessions/index.js'
+import { type Call, linked } from './call.js'
+import { count, duration, fail, idOf, int64, quote, seconds } from './codec/basics.js'
+import { manifest, observationFromProto, pointFromProto, pointToProto, queryToProto } from './codec/query.js'
+import { states } from './codec/session.js'
+import { dtypes } from './codec/tensors.js'
+import type { Telemetry } from './telemetry.js'
+
+/** Gradients that came ahead of a step, by query id. */
+export type Gradients = ReadonlyMap<string, readonly Tensors[]>
+type Answer = { omitTensors: boolean; encoding: ProtoDtype; path: string }
+
+const MAX_COUNT = 10_000
+const MAX_MANIFESTS = 10_000
+
+export const mutation = (request: { requestId: string; expectedRevision?: bigint }): Mutation => ({
+  requestId: request.requestId || undefined,
+  expectedRevision: request.expectedRevision ? count(request.expectedRevision, 'expected_revision') : undefined,
+})
+
+export class Steps {
+  /** By session: a space never changes, and is looked up for every tensor that comes or goes. */
+  private readonly manifests = new Map<string, Promise<readonly TensorSpec[]>>()
+
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly telemetry: Telemetry,
+  ) {}
+
+  /** The tensors of a session's space. */
+  manifest(id: string): Promise<readonly TensorSpec[]> {
+    const { manifests } = this
+    let specs = manifests.get(id)
+    if (!specs) {
+      specs = this.sessions.get(id, { stateHash: false }).then((info) => manifest(info.problem))
+      specs.catch(() => manifests.delete(id))
+      if (manifests.size >= MAX_MANIFESTS) manifests.delete(manifests.keys().next().value as string)
+      manifests.set(id, specs)
+    }
+    return specs
+  }
+
+  /** The session is gone; its id may come back with another space. */
+  forget(id: string): void {
+    this.manifests.delete(id)
+  }
+
+  async ask(request: AskRequest, call: Call): Promise<StepResponse> {
+    const id = idOf('sessions', request.name)
+    if (request.count < 0) fail('count', `expected a number >= 0, got ${request.count}`)
+    const specs = request.enqueue.some((point) => point.kind.case === 'tensors') ? await this.manifest(id) : []
+    const input: StepInput = {
+      ...mutation(request),
+      count: wanted(request.count || 1, 'count'),
+      wait: milliseconds(request.wait, 'wait'),
+      enqueue: request.enqueue.map((point, i) => pointFromProto(point, specs, `enqueue[${i}]`)),
+      worker: workerName(request.worker, 'worker'),
+    }
+    return this.run(id, input, { omitTensors: request.omitTensors, encoding: request.encoding, path: '' }, call)
+  }
+
+  async tell(request: TellRequest, call: Call): Promise<StepResponse> {
+    const id = idOf('sessions', request.name)
+    if (request.observations.length === 0) fail('observations', 'expected at least one')
+    const observations = await this.observations(id, request.observations, '')
+    const input: StepInput = { ...mutation(request), observations, count: 0 }
+    return this.run(id, input, { omitTensors: true, encoding: 0, path: '' }, call)
+  }
+
+  /** `path` goes before the names of fields in refusals: the request may be part of another. */
+  async step(request: StepRequest, path: string, call: Call, gradients?: Gradients): Promise<StepResponse> {
+    const id = idOf('sessions', request.name, `${path}name`)
+    const input: StepInput = {
+      ...mutation(request),
+      observations: await this.observations(id, request.observations, path, gradients),
+      count: request.count < 0 ? 0 : wanted(request.count || 1, `${path}count`),
+      wait: milliseconds(request.wait, `${path}wait`),
+      worker: workerName(request.worker, `${path}worker`),
+    }
+    return this.run(id, input, { omitTensors: request.omitTensors, encoding: request.encoding, path }, call)
+  }
+
+  /** Resolves views one at a time: the arrays are the session's own, and are copied before the next await. */
+  async points(id: string, points: readonly Point[], omitTensors: boolean, encoding: Dtype | undefined) {
+    const out: MessageInitShape<typeof PointSchema>[] = []
+    for (const point of points) {
+      const tensorial = point.kind === 'view' || point.kind === 'tensors'
+      const specs = tensorial ? await this.manifest(id) : []
+      let tensors: Tensors | undefined
+      if (point.kind === 'tensors') tensors = point.tensors
+      else if (point.kind === 'view' && !omitTensors) tensors = await this.sessions.view(id, point.name)
+      out.push(pointToProto(point, specs, encoding, omitTensors ? undefined : tensors))
+    }
+    return out
+  }
+
+  private async observations(id: string, list: readonly Observation[], path: string, gradients?: Gradients) {
+    const tensorial = list.some((o) => o.gradients.length > 0 || o.point?.kind.case === 'tensors')
+    const specs = tensorial ? await this.manifest(id) : []
+    return list.map((o, i) => observationFromProto(o, specs, `${path}observations[${i}]`, gradients?.get(o.queryId)))
+  }
+
+  private async run(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
+    const { sessions, telemetry } = this
+    const encoding = dtypes.read(answer.encoding, `${answer.path}encoding`)
+    // A wait ends with the drain; a step that does not wait is finished.
+    const { signal, release } = input.wait ? linked(call.signal, call.draining) : { signal: call.signal, release() {} }
+    const attributes = { 'asktell.count': input.count, 'asktell.observations': input.observations?.length ?? 0 }
+    const span = telemetry.tracer.startSpan('session.step', { attributes }, call.trace)
+    try {
+      const result = await sessions.step(id, { ...input, signal })
+      if (!result.repeated) {
+        telemetry.asked(result.queries.length)
+        for (const { status } of input.observations ?? []) telemetry.told(status)
+      }
+      const queries = []
+      for (const query of result.queries)
+        queries.push(queryToProto(query, await this.points(id, query.points, answer.omitTensors, encoding)))
+      const { short, durableStep } = result
+      return create(StepResponseSchema, {
+        revision: int64(result.revision),
+        queries,
+        short: short && {
+          reason: short.reason,
+          retryAfter: short.retryAfter === undefined ? undefined : duration(short.retryAfter),
+        },
+        state: states.write(result.state),
+        statusMessage: result.statusMessage,
+        repeatedRequest: result.repeated,
+        durableStep: durableStep === undefined ? undefined : int64(durableStep),
+        requestId: input.requestId,
+        metrics: { ...result.metrics },
+      })
+    } catch (error) {
+      span.recordException(error as Error)
+      throw error
+    } finally {
+      release()
+      span.end()
+    }
+  }
+}
+
+const milliseconds = (wait: Duration | undefined, path: string) => wait && seconds(wait, path) * 1000
+
+const wanted = (asked: number, path: string): number =>
+  asked > MAX_COUNT ? fail(path, `expected at most ${MAX_COUNT}, got ${asked}`) : asked
+
+/** The server's own resolver asks under a name that nobody else may use. */
+function workerName(worker: string, path: string): string | undefined {
+  if (worker === RESOLVER) fail(path, `${quote(worker)} is reserved`)
+  return worker || undefined
+}
