@@ -23,8 +23,8 @@ export class Child {
   private errors = ''
   readonly exited: Promise<void>
 
-  constructor(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string } = {}) {
-    this.process = spawn(command, args, { ...options, env: { ...process.env, ...options.env }, stdio: 'pipe' })
+  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+    this.process = spawn(command, args, { env, stdio: 'pipe' })
     this.process.stderr.on('data', (text) => {
       this.errors = (this.errors + text).slice(-4000)
     })

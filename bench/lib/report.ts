@@ -55,7 +55,7 @@ const short = (value: number | undefined): string =>
 
 const HEADER = ['row', 'what', 'asktell', 'against', 'theirs', 'ratio', '95 %', 'mark']
 
-function cells({ row, what, ours, unit, against, theirs, ratio: r, limit, mark, note }: Line): string[] {
+function cells({ row, what, ours, unit, against, theirs, ratio: r, limit, mark }: Line): string[] {
   return [
     row,
     what,
@@ -63,7 +63,7 @@ function cells({ row, what, ours, unit, against, theirs, ratio: r, limit, mark, 
     limit ? `limit: ${against}` : against,
     theirs === undefined ? 'n/a' : `${short(theirs)} ${unit}`.trim(),
     r ? `${short(r.median)}x` : 'n/a',
-    r ? `${short(r.low)}-${short(r.high)}${isSettled(r) ? '' : ' (wide)'}` : (note ?? ''),
+    r ? `${short(r.low)}-${short(r.high)}${isSettled(r) ? '' : ' (wide)'}` : '',
     mark ? `${mark}x ${r && r.median >= mark ? 'met' : 'missed'}` : '',
   ]
 }
@@ -86,7 +86,7 @@ export function markdown(lines: readonly Line[]): string {
   return [row(HEADER), row(HEADER.map(() => '---')), ...lines.map((line) => row(cells(line)))].join('\n')
 }
 
-/** Notes of the lines that have a figure, each once. */
+/** What the lines have to say beside their figures, each once. */
 export const notes = (lines: readonly Line[]): string[] => [
-  ...new Set(lines.flatMap(({ row, note, ratio: r }) => (note && r ? `${row}: ${note}` : []))),
+  ...new Set(lines.flatMap(({ row, note }) => (note ? `${row}: ${note}` : []))),
 ]

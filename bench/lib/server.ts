@@ -18,7 +18,8 @@ export async function startAsktell(): Promise<AsktellServer> {
   const options = process.env.ASKTELL_BENCH_NODE?.split(' ') ?? []
   const cli = join(ROOT, 'dist', 'src', 'cli', 'main.js')
   const flags = ['--grpc-port', '0', '--http-port', '0', '--data-dir', data, '--log-level', 'warn']
-  const child = new Child(process.execPath, [...options, cli, 'serve', '--json', ...flags])
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ASKTELL_')))
+  const child = new Child(process.execPath, [...options, cli, 'serve', '--json', ...flags], env)
   const { grpcPort } = await child.read<{ grpcPort: number }>()
   const client = new Client(`127.0.0.1:${grpcPort}`, { timeout: 600 })
   return {

@@ -332,6 +332,7 @@ enum Tell { NOTHING, VALUE, CANCEL, CHUNKED };
 static int request_number;
 
 /* A StepRequest without gradients, in an OptimizeRequest when `wrapped`. */
+static int omit_tensors;
 static void step_request(Buf *out, const char *session, const char *id, enum Tell tell, int wrapped) {
   static Buf b, o, v;
   static int run;
@@ -352,6 +353,7 @@ static void step_request(Buf *out, const char *session, const char *id, enum Tel
   if (tell == CANCEL) field_int(&b, 3, (uint64_t)-1);
   snprintf(request_id, sizeof request_id, "%d-%.0f-%d", run, 1e6 * now(), ++request_number);
   field_text(&b, 4, request_id);
+  if (omit_tensors) field_int(&b, 6, 1);
   if (wrapped) field_bytes(out, 1, b.at, b.n);
   else put(out, b.at, b.n);
 }
@@ -481,6 +483,7 @@ static void intake(int port, const char *path, const char *session, size_t eleme
   Conn c;
   Buf b = {0};
   uint8_t *g = gradient(elements);
+  omit_tensors = 1;
   open_connection(&c, port, 1);
   Stream *s = c.streams;
   open_stream(&c, s, path);

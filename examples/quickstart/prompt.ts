@@ -21,7 +21,7 @@ const EXAMPLES = [
   ['War & Peace!', 'war-and-peace'],
   ['The Wind in the Willows', 'wind-in-willows'],
 ] as const
-const SCORED = 150
+const SCORED = 300
 
 export async function run(client: Client, report: Report): Promise<PartResult> {
   const { QUICKSTART_ENDPOINT: baseURL } = process.env
@@ -35,7 +35,7 @@ export async function run(client: Client, report: Report): Promise<PartResult> {
       examples: EXAMPLES.map(([input, expected]) => ({ input, expected })),
     },
     resolver: { endpoint: 'local' },
-    budget: { maxEvaluations: SCORED, maxCalls: 400 },
+    budget: { maxEvaluations: SCORED, maxCalls: 600 },
     offers: ['score'],
     seed: 1,
     displayName: 'an instruction for short names',

@@ -10,6 +10,10 @@ import { method as promptOpro } from './prompt/opro.js'
 import { method as rankingZoRankSgd } from './ranking/zo-rank-sgd.js'
 import { method as samplingRandom } from './sampling/random.js'
 import { method as samplingSobol } from './sampling/sobol.js'
+import { method as zerothEsSingle } from './zeroth/es-single.js'
+import { method as zerothGfmPlus } from './zeroth/gfm-plus.js'
+import { method as zerothZoFrankWolfe } from './zeroth/zo-frank-wolfe.js'
+import { method as zerothZoSmoothedAgd } from './zeroth/zo-smoothed-agd.js'
 import { pruner as pruningAsha } from './pruning/asha.js'
 import { pruner as pruningMedian } from './pruning/median.js'
 
@@ -23,6 +27,10 @@ export const methods: readonly AnyMethod[] = [
   rankingZoRankSgd,
   samplingRandom,
   samplingSobol,
+  zerothEsSingle,
+  zerothGfmPlus,
+  zerothZoFrankWolfe,
+  zerothZoSmoothedAgd,
 ]
 
 export const pruners: readonly AnyPruner[] = [

@@ -3,42 +3,96 @@ import type { AnyMethod } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { method as presetsAdabelief } from './presets/adabelief.js'
 import { method as presetsAdabound } from './presets/adabound.js'
+import { method as presetsAdadelta } from './presets/adadelta.js'
 import { method as presetsAdafactor } from './presets/adafactor.js'
+import { method as presetsAdagradNorm } from './presets/adagrad-norm.js'
+import { method as presetsAdagrad } from './presets/adagrad.js'
 import { method as presetsAdam } from './presets/adam.js'
 import { method as presetsAdamax } from './presets/adamax.js'
 import { method as presetsAdamod } from './presets/adamod.js'
 import { method as presetsAdamw } from './presets/adamw.js'
+import { method as presetsAdemamix } from './presets/ademamix.js'
+import { method as presetsAdopt } from './presets/adopt.js'
 import { method as presetsAmsgrad } from './presets/amsgrad.js'
+import { method as presetsBetaGngd } from './presets/beta-gngd.js'
+import { method as presetsDAdaptation } from './presets/d-adaptation.js'
+import { method as presetsDiffgrad } from './presets/diffgrad.js'
 import { method as presetsDog } from './presets/dog.js'
 import { method as presetsExtragradient } from './presets/extragradient.js'
 import { method as presetsFadam } from './presets/fadam.js'
+import { method as presetsGrams } from './presets/grams.js'
 import { method as presetsGravity } from './presets/gravity.js'
 import { method as presetsInnaprop } from './presets/innaprop.js'
+import { method as presetsLamb } from './presets/lamb.js'
+import { method as presetsLars } from './presets/lars.js'
 import { method as presetsLion } from './presets/lion.js'
+import { method as presetsMars } from './presets/mars.js'
+import { method as presetsNadam } from './presets/nadam.js'
+import { method as presetsNormalizedLrGd } from './presets/normalized-lr-gd.js'
+import { method as presetsNovograd } from './presets/novograd.js'
+import { method as presetsOptAmsgrad } from './presets/opt-amsgrad.js'
+import { method as presetsProdigy } from './presets/prodigy.js'
+import { method as presetsRadam } from './presets/radam.js'
+import { method as presetsRda } from './presets/rda.js'
+import { method as presetsRmsprop } from './presets/rmsprop.js'
+import { method as presetsRprop } from './presets/rprop.js'
+import { method as presetsRsSgdm } from './presets/rs-sgdm.js'
 import { method as presetsRule } from './presets/rule.js'
 import { method as presetsSam } from './presets/sam.js'
+import { method as presetsSania } from './presets/sania.js'
+import { method as presetsScaledGd } from './presets/scaled-gd.js'
+import { method as presetsScheduleFree } from './presets/schedule-free.js'
 import { method as presetsSgd } from './presets/sgd.js'
 import { method as presetsSgdr } from './presets/sgdr.js'
+import { method as presetsSwats } from './presets/swats.js'
+import { method as presetsUDog } from './presets/u-dog.js'
 
 export const methods: readonly AnyMethod[] = [
   presetsAdabelief,
   presetsAdabound,
+  presetsAdadelta,
   presetsAdafactor,
+  presetsAdagradNorm,
+  presetsAdagrad,
   presetsAdam,
   presetsAdamax,
   presetsAdamod,
   presetsAdamw,
+  presetsAdemamix,
+  presetsAdopt,
   presetsAmsgrad,
+  presetsBetaGngd,
+  presetsDAdaptation,
+  presetsDiffgrad,
   presetsDog,
   presetsExtragradient,
   presetsFadam,
+  presetsGrams,
   presetsGravity,
   presetsInnaprop,
+  presetsLamb,
+  presetsLars,
   presetsLion,
+  presetsMars,
+  presetsNadam,
+  presetsNormalizedLrGd,
+  presetsNovograd,
+  presetsOptAmsgrad,
+  presetsProdigy,
+  presetsRadam,
+  presetsRda,
+  presetsRmsprop,
+  presetsRprop,
+  presetsRsSgdm,
   presetsRule,
   presetsSam,
+  presetsSania,
+  presetsScaledGd,
+  presetsScheduleFree,
   presetsSgd,
   presetsSgdr,
+  presetsSwats,
+  presetsUDog,
 ]
 
 export const pruners: readonly AnyPruner[] = []

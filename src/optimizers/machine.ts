@@ -109,7 +109,8 @@ export function program<C extends Common>(
     ...(project ? projection(set, scaled) : []),
     ...(average ? averagePiece(config) : []),
   ]
-  return compose(pieces, ['average', 'averageWeight'])
+  // Reserved whether used or not: slots must have the same names in all programs of a session.
+  return compose(pieces, ['average', 'averageWeight', 'z'])
 }
 
 export const spaceOf = (problem: Problem): TensorsSpace => problem.space as TensorsSpace
@@ -245,6 +246,7 @@ export class Machine<C extends Common> implements Drive {
       inputs: { g: this.data.x, ...inputs },
       // The names are the piece's own: it comes first. Its values are those of today.
       scalars: { ...composition.scalars(at), ...piece.scalars?.(at), t: at.t },
+      seed: this.data.fieldSeed,
     })
   }
 

@@ -62,11 +62,10 @@ export class Steps {
 
   async ask(request: AskRequest, call: Call): Promise<StepResponse> {
     const id = idOf('sessions', request.name)
-    if (request.count < 0) fail('count', `expected a number >= 0, got ${request.count}`)
     const specs = request.enqueue.some((point) => point.kind.case === 'tensors') ? await this.manifest(id) : []
     const input: StepInput = {
       ...mutation(request),
-      count: wanted(request.count || 1, 'count'),
+      count: wanted(request.count, 'count'),
       wait: milliseconds(request.wait, 'wait'),
       enqueue: request.enqueue.map((point, i) => pointFromProto(point, specs, `enqueue[${i}]`)),
       worker: workerName(request.worker, 'worker'),
@@ -88,7 +87,7 @@ export class Steps {
     const input: StepInput = {
       ...mutation(request),
       observations: await this.observations(id, request.observations, path, gradients),
-      count: request.count < 0 ? 0 : wanted(request.count || 1, `${path}count`),
+      count: wanted(request.count, `${path}count`),
       wait: milliseconds(request.wait, `${path}wait`),
       worker: workerName(request.worker, `${path}worker`),
     }
@@ -158,8 +157,9 @@ export class Steps {
 
 const milliseconds = (wait: Duration | undefined, path: string) => wait && seconds(wait, path) * 1000
 
+/** One query when the field is absent, none when it is negative. */
 const wanted = (asked: number, path: string): number =>
-  asked > MAX_COUNT ? fail(path, `expected at most ${MAX_COUNT}, got ${asked}`) : asked
+  asked > MAX_COUNT ? fail(path, `expected at most ${MAX_COUNT}, got ${asked}`) : Math.max(asked || 1, 0)
 
 /** The server's own resolver asks under a name that nobody else may use. */
 function workerName(worker: string, path: string): string | undefined {

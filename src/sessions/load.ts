@@ -63,6 +63,8 @@ async function read(context: Context, id: string, upTo: number): Promise<Loaded>
   const session = await openSession(context, spec, tree?.settings ?? birth.settings, tree)
   try {
     const { cut, ...tail } = await replay(context, id, session, upTo)
+    // What is loaded may be older than what was answered since: whoever holds a query there has gone past it.
+    if (spec.durability === 'snapshot') session.releaseLeases()
     // A damaged head is written anew; it says no more than the journal.
     const head = await readHead(store, id).catch(() => undefined)
     const complete = cut || upTo !== Infinity || spec.durability === 'snapshot'

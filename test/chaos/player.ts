@@ -12,7 +12,7 @@ import type { Point as DomainPoint, Query as DomainQuery, Want as DomainWant } f
 import { methods as optimizers } from '../../src/optimizers/catalogue.gen.js'
 import { spaceToProto } from '../../src/server/codec/space.js'
 import { tensorsToProto } from '../../src/server/codec/tensors.js'
-import { problem, type TestProblem } from '../problems/index.js'
+import { problem, problemNames, type TestProblem } from '../problems/index.js'
 
 /** A kind of session that is played with one seed after the other. */
 export type Plan = {
@@ -25,9 +25,13 @@ export type Plan = {
 
 export const allMethods: readonly AnyMethod[] = [...optimizers, ...blackbox]
 
+const recipesOf = ({ recipes }: AnyMethod) => recipes.filter((recipe) => problemNames.includes(recipe.problem))
+
 /** Every method of the catalogue, and both pruners on trials that report. */
 export const plans: readonly Plan[] = [
-  ...allMethods.map((method) => ({ name: method.id, method, tells: method.facts.heavy ? 24 : 80 })),
+  ...allMethods
+    .filter((method) => recipesOf(method).length > 0)
+    .map((method) => ({ name: method.id, method, tells: method.facts.heavy ? 24 : 80 })),
   ...['median', 'asha'].map((pruner) => ({
     name: `random-${pruner}`,
     method: allMethods.find(({ id }) => id === 'random')!,
@@ -119,7 +123,7 @@ export class Player {
     readonly plan: Plan,
     readonly seed: number,
   ) {
-    const { recipes } = plan.method
+    const recipes = recipesOf(plan.method)
     const recipe = recipes[seed % recipes.length]
     this.id = `${plan.name}-${seed}`
     this.world = problem(recipe.problem)

@@ -2,7 +2,7 @@
  * The conformance suite: every method of the catalogues, driven by nothing but its declared facts and recipes.
  * What cannot be tried on a method is skipped with the reason in the title.
  */
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { methods as blackbox } from '../../src/blackbox/catalogue.gen.js'
 import { type AnyMethod, checkSuitable, type Recipe } from '../../src/core/method.js'
 import { Rng, rngStream } from '../../src/core/rng.js'
@@ -15,7 +15,8 @@ import { type Options, type Play, play, samplePoint } from './harness.js'
 
 const methods = [...optimizers, ...blackbox]
 
-beforeAll(loadEngines)
+// Ahead of the tests: what can be tried on a method is decided by states of it.
+await loadEngines()
 
 /** Answers in the runs that compare trajectories; heavy methods get fewer. */
 const span = (method: AnyMethod) => (method.facts.heavy ? 20 : 60)

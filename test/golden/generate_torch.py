@@ -10,6 +10,9 @@ import torch
 
 STEPS = 50
 
+# Else torch keeps step counts and the momentum product of NAdam in float32.
+torch.set_default_dtype(torch.float64)
+
 
 def rosenbrock(x):
     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
@@ -62,6 +65,48 @@ CASES = [
         {"learningRate": 0.02, "biasCorrection": "after", "beta2": 0.9, "weightDecay": 0.1},
         "Adam",
         {"lr": 0.02, "betas": (0.9, 0.9), "amsgrad": True, "weight_decay": 0.1},
+    ),
+    ("rmsprop", {}, "RMSprop", {}),
+    (
+        "rmsprop",
+        {"learningRate": 0.002, "decay": 0.9, "centered": True, "momentum": 0.5, "weightDecay": 0.1},
+        "RMSprop",
+        {"lr": 0.002, "alpha": 0.9, "centered": True, "momentum": 0.5, "weight_decay": 0.1},
+    ),
+    ("adagrad", {"learningRate": 0.1}, "Adagrad", {"lr": 0.1}),
+    (
+        "adagrad",
+        {"learningRate": 0.1, "rateDecay": 0.1, "initial": 0.5, "eps": 1e-3, "weightDecay": 0.1},
+        "Adagrad",
+        {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    ("adadelta", {}, "Adadelta", {}),
+    (
+        "adadelta",
+        {"learningRate": 0.5, "rho": 0.8, "eps": 1e-4, "weightDecay": 0.1},
+        "Adadelta",
+        {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1},
+    ),
+    ("nadam", {"learningRate": 0.02}, "NAdam", {"lr": 0.02}),
+    (
+        "nadam",
+        {"learningRate": 0.02, "beta1": 0.8, "momentumDecay": 0.1, "weightDecay": 0.1},
+        "NAdam",
+        {"lr": 0.02, "betas": (0.8, 0.999), "momentum_decay": 0.1, "weight_decay": 0.1},
+    ),
+    ("radam", {"learningRate": 0.002}, "RAdam", {"lr": 0.002}),
+    (
+        "radam",
+        {"learningRate": 0.002, "beta2": 0.9, "weightDecay": 0.1},
+        "RAdam",
+        {"lr": 0.002, "betas": (0.9, 0.9), "weight_decay": 0.1},
+    ),
+    ("rprop", {}, "Rprop", {}),
+    (
+        "rprop",
+        {"learningRate": 0.1, "shrink": 0.4, "grow": 1.5, "smallest": 1e-3, "largest": 0.3},
+        "Rprop",
+        {"lr": 0.1, "etas": (0.4, 1.5), "step_sizes": (1e-3, 0.3)},
     ),
 ]
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { AsktellError } from '../../src/core/errors.js'
 import { parseConfig } from '../../src/core/schema.js'
-import type { TensorsSpace } from '../../src/core/space.js'
+import type { Problem, TensorsSpace } from '../../src/core/space.js'
 import type { Tensors } from '../../src/core/tensor.js'
 import { methods } from '../../src/optimizers/catalogue.gen.js'
 import { loadEngines } from '../../src/optimizers/engines/index.js'
@@ -34,6 +34,15 @@ const bowl = (x: Tensors) =>
       Array.from(values, (v, i) => (1 + (i % 5)) * (v - 0.1 * i) + name.length),
     ]),
   )
+/** The bowl itself, above 0. */
+function depth(x: Tensors) {
+  let sum = 50
+  for (const [name, values] of Object.entries(x))
+    for (let i = 0; i < values.length; i++)
+      sum += 0.5 * (1 + (i % 5)) * (values[i] - 0.1 * i) ** 2 + name.length * values[i]
+  return sum
+}
+const beside = { value: depth, examples: (x: Tensors) => [1, 2].map((k) => k * depth(x)) }
 
 const COMPOSITIONS: Record<string, object> = {
   plain: {},
@@ -63,11 +72,21 @@ describe.each(methods.filter(({ family }) => family === 'gradient').map((method)
   (_, method) => {
     const own = method.recipes[0].config as { schedule?: object }
     const fixed = method.id === 'adafactor' ? { relativeStep: false } : {}
+    // Some rules are for other tensors, or refuse parts that make no sense of them.
+    const suiting = Object.entries(COMPOSITIONS).filter(([, composition]) => {
+      const parsed = method.config.safeParse({ ...own, ...fixed, learningRate: 0.01, ...composition })
+      const problem: Problem = { space: space('f64'), objectives: [{ name: 'loss', direction: 'minimize' }] }
+      return parsed.success && method.check!(parsed.data, problem).length === 0
+    })
+    if (suiting.length === 0) {
+      test.skip('takes none of the compositions', () => {})
+      return
+    }
 
-    test.each(Object.entries(COMPOSITIONS))('%s: the same on both engines', (_, composition) => {
+    test.each(suiting)('%s: the same on both engines', (_, composition) => {
       const config = { ...own, ...fixed, learningRate: 0.01, ...composition }
       const run = (engine: 'interpreter' | 'wasm', dtype: 'f32' | 'f64') =>
-        new Session(method, space(dtype), { engine, config }).steps(25, bowl)
+        new Session(method, space(dtype), { engine, config, ...beside }).steps(25, bowl)
       const oracle = run('interpreter', 'f64')
       for (const [dtype, tolerance] of [
         ['f64', 1e-9],
@@ -81,9 +100,11 @@ describe.each(methods.filter(({ family }) => family === 'gradient').map((method)
       }
     })
 
-    test.each(Object.entries(COMPOSITIONS))('%s: restarts change no bit', (_, composition) => {
+    test.each(suiting)('%s: restarts change no bit', (_, composition) => {
       const config = { ...own, ...fixed, learningRate: 0.01, ...composition }
-      const [plain, restarted] = [0, 1].map(() => new Session(method, space('f32'), { engine: 'wasm', config }))
+      const [plain, restarted] = [0, 1].map(
+        () => new Session(method, space('f32'), { engine: 'wasm', config, ...beside }),
+      )
       for (let k = 0; k < 12; k++) {
         plain.tell(bowl(plain.asked))
         restarted.tell(bowl(restarted.asked))

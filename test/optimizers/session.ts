@@ -1,6 +1,6 @@
 /** Drives one gradient method by hand: what the tests of rules, drivers, transforms and schedules share. */
 import { type AnyMethod, checkSuitable, type Run } from '../../src/core/method.js'
-import type { Query } from '../../src/core/query.js'
+import type { Observation, Query } from '../../src/core/query.js'
 import { parseConfig } from '../../src/core/schema.js'
 import type { Problem, TensorsSpace } from '../../src/core/space.js'
 import type { FloatArray, Tensors } from '../../src/core/tensor.js'
@@ -12,6 +12,9 @@ export type Options = {
   engine?: 'interpreter' | 'wasm'
   seed?: number
   direction?: 'minimize' | 'maximize'
+  /** What is told beside gradients, where it is asked: the objective, and that of each example. */
+  value?: (x: Tensors) => number
+  examples?: (x: Tensors) => readonly number[]
 }
 type Gradient = (x: Tensors, query: Query) => { [name: string]: ArrayLike<number> }
 
@@ -33,12 +36,15 @@ export class Session {
   readonly run: Run<unknown>
   state: GradientState
   query!: Query
+  /** Why it asks no more. */
+  done?: string
 
   constructor(
     readonly method: AnyMethod,
     space: TensorsSpace,
-    { config = {}, engine = 'interpreter', seed = 1, direction = 'minimize' }: Options = {},
+    private readonly options: Options = {},
   ) {
+    const { config = {}, engine = 'interpreter', seed = 1, direction = 'minimize' } = options
     const problem: Problem = { space, objectives: [{ name: 'loss', direction }] }
     const parsed = parseConfig(method.config, config)
     const issues = [...checkSuitable(method, problem), ...(method.check?.(parsed, problem) ?? [])]
@@ -49,8 +55,12 @@ export class Session {
   }
 
   private step(events: Parameters<AnyMethod['step']>[2]) {
-    const { state, queries } = this.method.step(this.run, this.state, events)
+    const { state, queries, status } = this.method.step(this.run, this.state, events)
     this.state = state
+    if (status.phase === 'done') {
+      this.done = status.reason
+      return
+    }
     if (queries.length !== 1) throw new Error(`expected one query, got ${queries.length}`)
     this.query = queries[0]
   }
@@ -70,9 +80,16 @@ export class Session {
     const gradients = [
       Object.fromEntries(Object.entries(named).map(([name, g]) => [name, Float64Array.from(g as ArrayLike<number>)])),
     ]
-    this.step([
-      { type: 'observation', query: this.query, observation: { queryId: this.query.id, status: 'ok', gradients } },
-    ])
+    const wants = (kind: string) => this.query.wants.some((want) => want.kind === kind)
+    const { value, examples } = this.options
+    const observation: Observation = {
+      queryId: this.query.id,
+      status: 'ok',
+      gradients,
+      ...(value && wants('value') ? { values: [[value(this.asked)]] } : {}),
+      ...(examples && wants('score') ? { scores: [scoreOf(examples(this.asked))] } : {}),
+    }
+    this.step([{ type: 'observation', query: this.query, observation }])
     return this
   }
   refuse(status: 'failed' | 'infeasible' | 'cancelled' | 'pruned') {
@@ -81,7 +98,7 @@ export class Session {
   /** Answers queries by a function until this many more steps are taken. */
   steps(count: number, gradient: Gradient): this {
     const end = this.state.t + count
-    while (this.state.t < end) {
+    while (this.state.t < end && this.done === undefined) {
       const told = gradient(this.asked, this.query)
       this.tell(told)
     }
@@ -108,6 +125,11 @@ export class Session {
     return this.estimate.metrics ?? {}
   }
 }
+
+const scoreOf = (examples: readonly number[]) => ({
+  score: examples.reduce((sum, value) => sum + value, 0) / examples.length,
+  examples,
+})
 
 /** The gradient of one function of the tensor `x`. */
 export const of =

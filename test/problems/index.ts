@@ -2,7 +2,7 @@
 import { type Definition, type ProblemOptions, type TestProblem, testProblem } from './oracle.js'
 import { ruleFitnessProblem } from './rules.js'
 import { branin, mixed, sphere5d } from './search.js'
-import { bilinearGame, quadratic, rankSphere, rosenbrock } from './tensors.js'
+import { bilinearGame, lowRank, quadratic, rankSphere, rosenbrock, separable, truthTable } from './tensors.js'
 import { keywords } from './text.js'
 
 export type { ProblemOptions, ResolveView, TestProblem } from './oracle.js'
@@ -12,6 +12,9 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   rosenbrock,
   'bilinear-game': bilinearGame,
   'rank-sphere': rankSphere,
+  'truth-table': truthTable,
+  separable,
+  'low-rank': lowRank,
   branin,
   'sphere-5d': sphere5d,
   mixed,

@@ -121,3 +121,78 @@ export function rankSphere({ shift = 0 }: ProblemOptions): Definition {
     },
   }
 }
+
+/**
+ * Wrong rows of a truth table of 6 inputs that tensor theta:[64] holds as bits, f64, from zeros. The gradient is the
+ * reverse derivative of all rows at once: the error bits.
+ */
+export function truthTable(): Definition {
+  const table = Float64Array.from({ length: 64 }, (_, row) => ((row * 37) >> 2) & 1)
+  return {
+    problem: minimize({ kind: 'tensors', tensors: [{ name: 'theta', shape: [64], dtype: 'f64' }] }),
+    optimum: 0,
+    offers: ['value', 'gradient'],
+    objective: (point) => table.filter((bit, i) => bit !== tensorsOf(point).theta[i]).length,
+    gradient: (point) => ({ theta: tensorsOf(point).theta.map((bit, i) => Number(bit !== table[i])) }),
+  }
+}
+
+/**
+ * Logistic regression on 19 examples (1, 0) and one (-1, 0.3) of the same class, in tensor x:[2], f64, from zero. Judged
+ * by the largest loss of an example: below log 2 all are classified.
+ */
+export function separable(): Definition {
+  const rows = Array.from({ length: 20 }, (_, i) => (i === 0 ? [-1, 0.3] : [1, 0]))
+  const margins = (point: Point) => {
+    const { x } = tensorsOf(point)
+    return rows.map(([a, b]) => a * x[0] + b * x[1])
+  }
+  const losses = (point: Point) => margins(point).map((z) => Math.log1p(Math.exp(-Math.abs(z))) + Math.max(-z, 0))
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  return {
+    problem: minimize({ kind: 'tensors', tensors: [{ name: 'x', shape: [2], dtype: 'f64' }] }),
+    optimum: 0,
+    offers: ['value', 'gradient', 'score'],
+    objective: (point) => mean(losses(point)),
+    judge: (point) => Math.max(...losses(point)),
+    score: (point) => ({ score: mean(losses(point)), examples: losses(point) }),
+    gradient: (point) => {
+      const weights = margins(point).map((z) => 1 / (1 + Math.exp(z)))
+      return { x: Float64Array.of(...[0, 1].map((j) => -mean(weights.map((p, i) => p * rows[i][j])))) }
+    },
+  }
+}
+
+/** f = 1/4*|X*X' - M|^2 for X:[4, 3], f64, and M diagonal of rank 2 with eigenvalues 1 and 0.1. f = 0 at the solution. */
+export function lowRank(): Definition {
+  const [n, k] = [4, 3]
+  const residual = (x: ArrayLike<number>) =>
+    Array.from({ length: n * n }, (_, at) => {
+      const [i, j] = [Math.floor(at / n), at % n]
+      let sum = i === j ? -[1, 0.1, 0, 0][i] : 0
+      for (let p = 0; p < k; p++) sum += x[i * k + p] * x[j * k + p]
+      return sum
+    })
+  return {
+    problem: minimize({
+      kind: 'tensors',
+      tensors: [{ name: 'X', shape: [n, k], dtype: 'f64' }],
+      initial: { X: Float64Array.from({ length: n * k }, (_, i) => 0.01 * Math.sin(1 + 3 * i)) },
+    }),
+    optimum: 0,
+    offers: ['value', 'gradient'],
+    objective: (point) => residual(tensorsOf(point).X).reduce((sum, r) => sum + 0.25 * r * r, 0),
+    gradient(point) {
+      const { X } = tensorsOf(point)
+      const r = residual(X)
+      return {
+        X: X.map((_, at) => {
+          const [i, p] = [Math.floor(at / k), at % k]
+          let sum = 0
+          for (let j = 0; j < n; j++) sum += r[i * n + j] * X[j * k + p]
+          return sum
+        }),
+      }
+    },
+  }
+}

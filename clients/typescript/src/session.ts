@@ -122,7 +122,7 @@ export class Session {
     return this.info
   }
 
-  /** Queries to answer, each under a lease. */
+  /** Queries to answer, each under a lease. `enqueue` puts points first; with a count of 0 it does nothing else. */
   async ask(
     count = 1,
     options: Omit<StepOptions, 'count' | 'observations'> & { enqueue?: readonly Point[] } = {},
@@ -130,7 +130,7 @@ export class Session {
     const { wait = 0, encoding, enqueue, requestId, omitTensors, worker } = options
     const request = {
       name: this.name,
-      count,
+      count: count || -1,
       requestId,
       omitTensors,
       worker,

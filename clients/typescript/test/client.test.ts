@@ -87,6 +87,14 @@ describe('spaces and queries', () => {
     expect((await session.estimate()).points[0].values[0]).toBe(best)
   })
 
+  it('puts enqueued points first, and leases nothing when it only enqueues', async () => {
+    const session = await client.createSession({ method: 'random', space: { x: float(0, 1) }, direction: 'minimize' })
+    expect((await session.ask(0, { enqueue: [{ params: { x: 0.25 } }] })).queries).toEqual([])
+    const { queries } = await session.ask()
+    expect(queries[0].points).toEqual([{ params: { x: 0.25 } }])
+    expect(queries[0].attempt).toBe(1)
+  })
+
   it('steps tensors by gradients, unary and streamed, to the same bits', async () => {
     const start = Float64Array.from([3, -4])
     const run = async (streamed: boolean) => {

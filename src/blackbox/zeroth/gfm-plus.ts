@@ -12,7 +12,7 @@ import { z } from 'zod'
 import type { Run } from '../../core/method.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
-import { accumulate, coordinate, type Flat, norm, plus, sphere } from './flat.js'
+import { accumulate, coordinate, type Flat, norm, plus, sphere } from '../../optimizers/flat.js'
 import { type Answers, jobRng, type Round, roundsMethod } from './rounds.js'
 
 const config = z.strictObject({
@@ -145,8 +145,9 @@ export const method = roundsMethod<Config, State>({
   },
   plan(run, _, { t }) {
     const { fresh, batch } = phase(run.config, t)
-    return { jobs: batch, points: fresh ? 2 : 4, purpose: fresh ? 'estimate' : 'correction' }
+    return { jobs: batch, points: fresh ? 2 : 4 }
   },
+  label: ({ config }, { t }) => ({ purpose: phase(config, t).fresh ? 'estimate' : 'correction' }),
   points(run, flat, { x, previous, t }, round, job) {
     const { delta } = run.config
     const w = direction(run, flat, round, job)

@@ -2,7 +2,7 @@
 import type { Issue } from '../../core/errors.js'
 import type { TensorsSpace } from '../../core/space.js'
 import { totalElements } from '../../core/tensor.js'
-import { norm } from './flat.js'
+import { norm } from '../../optimizers/flat.js'
 
 export const SETS = ['l1', 'l2', 'simplex', 'box', 'nuclear'] as const
 export type SetName = (typeof SETS)[number]

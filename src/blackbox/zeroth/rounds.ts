@@ -20,7 +20,7 @@ import type { Event, Observation, Query } from '../../core/query.js'
 import { Rng, rngStream } from '../../core/rng.js'
 import type { Problem } from '../../core/space.js'
 import type { Tree } from '../../core/tree.js'
-import { type Flat, flatOf, spaceOf } from './flat.js'
+import { type Flat, flatOf, spaceOf } from '../../optimizers/flat.js'
 
 export type Round = {
   key0: number
@@ -41,7 +41,7 @@ export type Round = {
 export type RoundsState<S> = { round: Round; own: S }
 
 /** What a round asks: `jobs` queries of `points` points each. */
-export type Plan = { jobs: number; points: number; purpose: string }
+export type Plan = { jobs: number; points: number }
 
 /** The answers of a round. */
 export type Answers = {
@@ -66,8 +66,8 @@ export type Rounds<C, S extends Tree> = {
   plan(run: Run<C>, flat: Flat, own: S, round: Round): Plan
   /** The points of a job, as fresh vectors: they are moved into the box of the space. */
   points(run: Run<C>, flat: Flat, own: S, round: Round, job: number): readonly Float64Array[]
-  /** Key of the sample that a job is answered on; each job its own by default. */
-  sample?(run: Run<C>, round: Round, job: number): string
+  /** What a query is for, and on which sample it is answered: each its own by default. */
+  label(run: Run<C>, own: S, round: Round, job: number): { purpose: string; sampleKey?: string }
   /** Takes the answers (at worst none, all jobs being infeasible) and moves on. */
   learn(run: Run<C>, flat: Flat, own: S, round: Round, answers: Answers): void
   estimate(
@@ -76,9 +76,9 @@ export type Rounds<C, S extends Tree> = {
   ): { x: Float64Array; kind: 'iterate' | 'average'; step: number; metrics?: { [name: string]: number } }
 }
 
-/** The random numbers of a job in the present round: the same whenever they are drawn. */
-export const jobRng = ({ key0, key1, index }: Round, job: number): Rng =>
-  new Rng({ key0, key1, counter: [0, 0, job, index], used: 4 })
+/** The random numbers of a job in a round, the present one by default: the same whenever they are drawn. */
+export const jobRng = ({ key0, key1, index }: Round, job: number, at = index): Rng =>
+  new Rng({ key0, key1, counter: [0, 0, job, at], used: 4 })
 
 export function roundsMethod<C, S extends Tree>(preset: Rounds<C, S>): Method<C, RoundsState<S> & Tree> {
   const { id, title, summary, references, config, recipes, equations, invariances = [] } = preset
@@ -100,8 +100,8 @@ export function roundsMethod<C, S extends Tree>(preset: Rounds<C, S>): Method<C,
         .points(run, flat, own, round, job)
         .map((x) => ({ kind: 'tensors', tensors: flat.tensors(flat.clamp(x)) })),
       wants: [{ kind: 'value' }],
-      sampleKey: preset.sample?.(run, round, job) ?? `s${round.index}.${job}`,
-      purpose: preset.plan(run, flat, own, round).purpose,
+      sampleKey: `s${round.index}.${job}`,
+      ...preset.label(run, own, round, job),
     }
   }
 

@@ -9,7 +9,7 @@ import { z } from 'zod'
 import type { Run } from '../../core/method.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
-import { accumulate, coordinate, dot, type Flat, gaussian, plus, spaceOf } from './flat.js'
+import { accumulate, coordinate, dot, type Flat, gaussian, plus, spaceOf } from '../../optimizers/flat.js'
 import { checkSet, interior, SETS, vertex } from './linear-minimizer.js'
 import { type Answers, jobRng, type Round, roundsMethod } from './rounds.js'
 
@@ -105,10 +105,7 @@ export const method = roundsMethod<Config, State>({
     },
   ],
   config,
-  recipes: [
-    { problem: 'quadratic', config: { scheme: 'kw', radius: 4 }, maxEvaluations: 1000, target: 0.1 },
-    { problem: 'quadratic', config: { radius: 4 }, maxEvaluations: 2000, target: 0.1 },
-  ],
+  recipes: [{ problem: 'quadratic', config: { radius: 4 }, maxEvaluations: 2000, target: 0.1 }],
   equations: ({ scheme }) => [
     scheme === 'kw'
       ? String.raw`g_i = \frac{F(x + c\, e_i; s) - F(x; s)}{c}`
@@ -130,11 +127,8 @@ export const method = roundsMethod<Config, State>({
       t: 0,
     }
   },
-  plan: ({ config }, { dimension }) => ({
-    jobs: 1,
-    points: 1 + directionsOf(config, dimension),
-    purpose: 'difference',
-  }),
+  plan: ({ config }, { dimension }) => ({ jobs: 1, points: 1 + directionsOf(config, dimension) }),
+  label: () => ({ purpose: 'difference' }),
   points(run, flat, { x, t }, round) {
     const { c } = rates(run.config, flat.dimension, t)
     return [x.slice(), ...Array.from(directions(run, flat, round), (z) => plus(x, c, z))]

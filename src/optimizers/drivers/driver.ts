@@ -16,6 +16,7 @@ export type Ask = {
 /** State of a driver: its phase, and tensors shaped like x. Plain tree. */
 export type DriverState = {
   phase: string
+  /** Shards or steps counted by the driver. */
   shard: number
   points: { [name: string]: { [tensor: string]: FloatArray } }
 }

@@ -37,7 +37,7 @@ const fields = {
 type Config = PresetConfig<typeof fields>
 
 /** The factor of RAdam (Liu et al. 2020, algorithm 2); 0 where the variance is not tractable yet. */
-function rectification(beta2: number, { t }: At): number {
+export function rectification(beta2: number, { t }: At): number {
   const limit = 2 / (1 - beta2) - 1
   const power = beta2 ** t
   const rho = limit - (2 * t * power) / (1 - power)

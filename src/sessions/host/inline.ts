@@ -6,6 +6,9 @@ import { decodeTree, encodeTree, type Tree } from '../../core/tree.js'
 import { loadEngines } from '../../optimizers/engines/index.js'
 import type { Host, Hosts, Reaction, Setup } from './host.js'
 
+/** What V8 says of arrays that are too large; other range errors are bugs. */
+const OVERSIZE = /array.*(length|allocation)/i
+
 export class InlineHosts implements Hosts {
   constructor(private readonly methods: ReadonlyMap<string, AnyMethod>) {}
 
@@ -14,7 +17,13 @@ export class InlineHosts implements Hosts {
     if (!method) throw new AsktellError('METHOD_NOT_FOUND', `there is no method "${setup.method}"`)
     // Rules run on tensors. The generator of their code is large: it is loaded when the first of them is needed.
     if (setup.engine === 'wasm' && setup.problem.space.kind === 'tensors') await loadEngines()
-    return new InlineHost(method, setup)
+    try {
+      return new InlineHost(method, setup)
+    } catch (error) {
+      if (!(error instanceof RangeError && OVERSIZE.test(error.message))) throw error
+      const message = `${setup.method} needs more memory for this space than there is (${error.message})`
+      throw new AsktellError('METHOD_UNSUITABLE', message, { issues: [{ path: 'space', message }], cause: error })
+    }
   }
   async close() {}
 }

@@ -58,7 +58,7 @@ export class PoolHosts implements Hosts {
       const call = thread.calls.get(id)
       thread.calls.delete(id)
       if (thread.calls.size === 0 && !this.closing) thread.worker.unref()
-      if (error) call?.reject(new AsktellError(error.reason, error.message))
+      if (error) call?.reject(new AsktellError(error.reason, error.message, { issues: error.issues }))
       else call?.resolve(value)
     })
     const died = (why: Error) => {

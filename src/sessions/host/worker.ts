@@ -1,7 +1,7 @@
 /** A thread of the pool: hosts of heavy methods, driven by messages. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { methods as blackbox } from '../../blackbox/catalogue.gen.js'
-import { AsktellError, type Reason } from '../../core/errors.js'
+import { AsktellError, type Issue, type Reason } from '../../core/errors.js'
 import type { AnyMethod } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import { methods as gradient } from '../../optimizers/catalogue.gen.js'
@@ -16,7 +16,11 @@ export type Call = { host: number } & (
   | { view: string }
   | { close: true }
 )
-export type Reply = { id: number; value?: unknown; error?: { reason: Reason; message: string } }
+export type Reply = {
+  id: number
+  value?: unknown
+  error?: { reason: Reason; message: string; issues?: readonly Issue[] }
+}
 
 async function start(): Promise<InlineHosts> {
   const { modules } = workerData as { modules: readonly string[] }
@@ -47,8 +51,8 @@ parentPort?.on('message', async ({ id, call }: { id: number; call: Call }) => {
   try {
     reply = { id, value: await run(call) }
   } catch (error) {
-    const reason = error instanceof AsktellError ? error.reason : 'INTERNAL'
-    reply = { id, error: { reason, message: (error as Error).message } }
+    const { reason, issues }: Partial<AsktellError> = error instanceof AsktellError ? error : {}
+    reply = { id, error: { reason: reason ?? 'INTERNAL', message: (error as Error).message, issues } }
   }
   parentPort?.postMessage(reply)
 })

@@ -276,7 +276,7 @@ def ask(
     """
     request = service_pb2.AskRequest(
         name=session.name,
-        count=count,
+        count=count if count > 0 else -1,
         request_id=request_id or new_request_id(),
         wait=None if wait is None else codec.encode_duration(wait),
         omit_tensors=omit_tensors,

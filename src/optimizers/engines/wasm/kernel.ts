@@ -157,11 +157,11 @@ export class WasmKernel implements Kernel {
     for (const name of tables.imports) if (!Object.hasOwn(address, name)) place(name, regionBytes(name))
 
     const pages = Math.ceil(end / PAGE)
-    if (pages > MAX_PAGES)
-      throw new AsktellError(
-        'METHOD_UNSUITABLE',
-        `the wasm engine holds at most 4 GiB in ${this.precision}, and this rule needs ${(end / 2 ** 30).toFixed(1)} GiB for ${count.tensor} parameters`,
-      )
+    if (pages > MAX_PAGES) {
+      const needed = `${(end / 2 ** 30).toFixed(1)} GiB for ${count.tensor} parameters`
+      const message = `the wasm engine holds at most 4 GiB in ${this.precision}, and this rule needs ${needed}`
+      throw new AsktellError('METHOD_UNSUITABLE', message, { issues: [{ path: 'space.tensors', message }] })
+    }
     const memory = reserve(pages)
     const { buffer } = memory
     const { exports } = new WebAssembly.Instance(module, { host: { memory, ...HOST }, address })

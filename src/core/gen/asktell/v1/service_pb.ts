@@ -190,7 +190,7 @@ export type AskRequest = Message<"asktell.v1.AskRequest"> & {
   name: string;
 
   /**
-   * How many queries; 1 when 0.
+   * How many queries; 1 when 0. Negative for none: to enqueue only.
    *
    * @generated from field: int32 count = 2;
    */

@@ -1,7 +1,7 @@
 /** The tensors of a space as one vector, and random directions in it. */
-import type { Rng } from '../../core/rng.js'
-import type { Problem, TensorsSpace } from '../../core/space.js'
-import { elements, type FloatArray, type Tensors, totalElements } from '../../core/tensor.js'
+import type { Rng } from '../core/rng.js'
+import type { Problem, TensorsSpace } from '../core/space.js'
+import { elements, type FloatArray, type Tensors, totalElements } from '../core/tensor.js'
 
 export type Flat = {
   dimension: number
@@ -9,6 +9,8 @@ export type Flat = {
   start(): Float64Array
   /** A vector as named arrays of their dtypes. */
   tensors(x: ArrayLike<number>): Tensors
+  /** Named arrays as one vector. */
+  vector(tensors: Tensors): Float64Array
   /** Moves a vector into the box of the space, in place. */
   clamp(x: Float64Array): Float64Array
   /** Where a tensor lies in the vector: its first element and one past its last; undefined for an unknown name. */
@@ -41,6 +43,11 @@ export function flatOf(problem: Problem): Flat {
           return [name, array]
         }),
       ),
+    vector(tensors) {
+      const x = new Float64Array(end)
+      for (const [name, [from]] of ranges) x.set(tensors[name], from)
+      return x
+    },
     clamp(x) {
       if (low !== -Infinity || high !== Infinity)
         for (let i = 0; i < x.length; i++) x[i] = Math.min(Math.max(x[i], low), high)

@@ -1,0 +1,136 @@
+/**
+ * Xu, Shen, Chi, Ma, "The Power of Preconditioning in Overparameterized Low-Rank Matrix Sensing", ICML 2023, equation 5
+ * (ScaledGD(lambda)); Tong, Ma, Chi, "Accelerating Ill-Conditioned Low-Rank Matrix Estimation via Scaled Gradient Descent",
+ * JMLR 2021 (lambda 0; pairs of factors).
+ */
+import { z } from 'zod'
+import type { Issue } from '../../core/errors.js'
+import { field } from '../../core/schema.js'
+import type { Problem, TensorsSpace } from '../../core/space.js'
+import type { FloatArray, Tensors } from '../../core/tensor.js'
+import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { real } from '../parts.js'
+
+const fields = {
+  learningRate: real('Step size, eta.', { default: 0.3, min: 0, mutable: true, log: true, source: 'section 5' }),
+  lambda: field(
+    z.number().min(0).optional(),
+    'Damping of the preconditioner; where absent, 1/20 of `smallestEigenvalue` or else 0.01*|X|^2/k of each factor.',
+    { mutable: true, source: 'theorem 2: of the order of the smallest eigenvalue' },
+  ),
+  smallestEigenvalue: field(z.number().positive().optional(), 'Least nonzero eigenvalue of the matrix sought.', {
+    source: 'theorem 2',
+  }),
+  pairs: field(
+    z.array(z.strictObject({ left: z.string(), right: z.string() })).default([]),
+    'Factors L (n by k) and R (m by k) of L*R’: each is preconditioned by the other. Other matrices X are factors of X*X’.',
+    { source: 'Tong, Ma, Chi 2021, section 2' },
+  ),
+}
+type Config = PresetConfig<typeof fields>
+
+/** X'X + lambda*I, row-major, for X of k columns. */
+function gram(x: FloatArray, k: number, { lambda, smallestEigenvalue }: Config): Float64Array {
+  const out = new Float64Array(k * k)
+  for (let row = 0; row < x.length; row += k)
+    for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) out[i * k + j] += x[row + i] * x[row + j]
+  let trace = 0
+  for (let i = 0; i < k; i++) trace += out[i * k + i]
+  const damping = lambda ?? (smallestEigenvalue === undefined ? (0.01 * trace) / k : smallestEigenvalue / 20)
+  for (let i = 0; i < k; i++) out[i * k + i] += damping
+  return out
+}
+
+/** G*A^-1 for G of k columns and A symmetric positive semidefinite, by Cholesky; a column without weight gives 0. */
+function divide(g: FloatArray, a: Float64Array, k: number): FloatArray {
+  const l = a.slice()
+  for (let i = 0; i < k; i++)
+    for (let j = 0; j <= i; j++) {
+      let sum = l[i * k + j]
+      for (let p = 0; p < j; p++) sum -= l[i * k + p] * l[j * k + p]
+      if (i === j) l[i * k + i] = Math.sqrt(Math.max(sum, 0))
+      else l[i * k + j] = l[j * k + j] > 0 ? sum / l[j * k + j] : 0
+    }
+  const out = g.slice()
+  const over = (value: number, i: number) => (l[i * k + i] > 0 ? value / l[i * k + i] : 0)
+  for (let row = 0; row < g.length; row += k) {
+    for (let i = 0; i < k; i++) {
+      let sum = out[row + i]
+      for (let p = 0; p < i; p++) sum -= l[i * k + p] * out[row + p]
+      out[row + i] = over(sum, i)
+    }
+    for (let i = k - 1; i >= 0; i--) {
+      let sum = out[row + i]
+      for (let p = i + 1; p < k; p++) sum -= l[p * k + i] * out[row + p]
+      out[row + i] = over(sum, i)
+    }
+  }
+  return out
+}
+
+function precondition(config: Config, space: TensorsSpace, gradient: Tensors, point: Tensors): Tensors {
+  const partner = new Map(
+    config.pairs.flatMap(
+      ({ left, right }) =>
+        [
+          [left, right],
+          [right, left],
+        ] as const,
+    ),
+  )
+  return Object.fromEntries(
+    space.tensors.map(({ name, shape }) => {
+      const k = shape[1]
+      return [name, divide(gradient[name], gram(point[partner.get(name) ?? name], k, config), k)]
+    }),
+  )
+}
+
+function check({ pairs }: Config, problem: Problem): Issue[] {
+  const { tensors } = problem.space as TensorsSpace
+  const issues: Issue[] = []
+  tensors.forEach(({ name, shape }, i) => {
+    if (shape.length !== 2)
+      issues.push({ path: `space.tensors[${i}].shape`, message: `"${name}" is no factor; expected a matrix` })
+  })
+  const columns = (name: string) => tensors.find((tensor) => tensor.name === name)?.shape[1]
+  const seen = new Set<string>()
+  pairs.forEach(({ left, right }, i) => {
+    for (const [side, name] of Object.entries({ left, right })) {
+      if (columns(name) === undefined)
+        issues.push({ path: `config.pairs[${i}].${side}`, message: `the space has no matrix "${name}"` })
+      if (seen.has(name)) issues.push({ path: `config.pairs[${i}].${side}`, message: `"${name}" is paired twice` })
+      seen.add(name)
+    }
+    if (columns(left) !== columns(right))
+      issues.push({ path: `config.pairs[${i}]`, message: `"${left}" and "${right}" have not as many columns` })
+  })
+  return issues
+}
+
+export const method = gradientMethod<typeof fields>({
+  id: 'scaled-gd',
+  title: 'Scaled gradient descent',
+  summary:
+    'For factors of low-rank matrices: the gradient of X times the inverse of X’X + lambda*I. As fast on ill-conditioned ' +
+    'and overparameterized problems as on others.',
+  references: [
+    {
+      authors: 'X. Xu, Y. Shen, Y. Chi, C. Ma',
+      title: 'The Power of Preconditioning in Overparameterized Low-Rank Matrix Sensing',
+      year: 2023,
+      url: 'https://arxiv.org/abs/2302.01186',
+    },
+    {
+      authors: 'T. Tong, C. Ma, Y. Chi',
+      title: 'Accelerating Ill-Conditioned Low-Rank Matrix Estimation via Scaled Gradient Descent',
+      year: 2021,
+      url: 'https://arxiv.org/abs/2005.08898',
+    },
+  ],
+  fields,
+  precondition,
+  rule: () => ({ text: 'x = x - lr*g' }),
+  check,
+  recipes: [{ problem: 'low-rank', config: { smallestEigenvalue: 0.1 }, maxEvaluations: 100, target: 1e-6 }],
+})
