@@ -10,6 +10,8 @@ import { draws, freePort, ServerProcess, sleep, startProcess, temporaryDirectory
 
 const KILLS = Number(process.env.CHAOS_KILLS ?? 300)
 const FLAGS = ['--snapshot-records', '10']
+/** Sessions at the same time; each is followed by one of the next plan. */
+const WORKERS = 24
 /** Milliseconds between two calls of a worker. */
 const PAUSE = 60
 /** Tells that every session takes after the last kill. */
@@ -20,7 +22,7 @@ afterAll(() => directory.remove())
 
 type Life = { transport: Transport; over: Promise<unknown> }
 
-/** What is played: one session per plan at a time, and all that were finished. */
+/** All that are played or were. */
 const players: Player[] = []
 /** Requests that were sent again after a kill and answered from the store. */
 let resent = 0
@@ -36,7 +38,11 @@ describe(`${KILLS} kills`, { timeout: 30 * 60_000 }, () => {
 
   it('came at every stage of a life, on every method', () => {
     expect(kills).toBe(KILLS)
-    expect(new Set(players.map(({ plan }) => plan.method.id)).size).toBe(allMethods.length)
+    const survived = new Map<string, number>(allMethods.map(({ id }) => [id, 0]))
+    for (const { plan, kills } of players) survived.set(plan.method.id, survived.get(plan.method.id)! + kills)
+    expect(players.map(({ plan }) => plan.method.id)).toEqual(expect.arrayContaining([...survived.keys()]))
+    const spared = [...survived].filter(([, kills]) => kills === 0).map(([id]) => id)
+    if (KILLS >= 300) expect(spared).toEqual([])
     console.log(
       `${kills} kills, ${early} of them before the server was ready; ${players.length} sessions, ` +
         `${players.reduce((sum, { told }) => sum + told, 0)} acknowledged tells, ${resent} requests sent again; interrupted calls:`,
@@ -58,6 +64,7 @@ describe(`${KILLS} kills`, { timeout: 30 * 60_000 }, () => {
         const twin = new Player(player.plan, player.seed)
         while (twin.trace.length < player.trace.length) await twin.play((call) => call(calm))
         const differs = player.trace.findIndex((answer, i) => answer !== twin.trace[i])
+        expect(player.trace.length, player.id).toBe(twin.trace.length)
         expect(player.trace[differs], `${player.id}, answer ${differs}`).toBe(twin.trace[differs])
         expect(before.stateHash, player.id).toBe((await twin.session(calm).get()).stateHash)
 
@@ -119,11 +126,11 @@ async function disturb() {
     }
   }
 
-  const work = async (plan: (typeof plans)[number], index: number) => {
+  const work = async (index: number) => {
     const send: Send = index % 2 === 0 ? (call) => call(patient) : insist
     const { uniform: pause, integer } = draws(1000 + index)
-    for (let seed = 1; !ending; seed++) {
-      const player = new Player(plan, seed)
+    while (!ending || players.length < plans.length) {
+      const player = new Player(plans[players.length % plans.length], 1 + Math.floor(players.length / plans.length))
       players.push(player)
       let goal = Infinity
       while (!player.done && player.told < goal) {
@@ -135,15 +142,14 @@ async function disturb() {
       }
     }
   }
-  const workers = plans.map((plan, index) =>
-    work(plan, index).catch((error) => {
+  const workers = Array.from({ length: WORKERS }, (_, index) =>
+    work(index).catch((error) => {
       failure ??= error
     }),
   )
 
   let startup = 1000
   let server: ServerProcess | undefined
-  const logs = ''
   try {
     while (failure === undefined) {
       const started = performance.now()
@@ -172,6 +178,7 @@ async function disturb() {
           begin = resolve
         })
         life = undefined
+        if (server.ended) failure ??= new Error('the server ended by itself')
         await server.kill()
         transport.close()
       } else {
@@ -180,12 +187,13 @@ async function disturb() {
       }
       if (last) break
       kills++
+      for (const player of players) if (!player.done) player.kills++
     }
   } finally {
     await server?.kill()
     patient.close()
   }
-  if (failure !== undefined) throw new Error(`after ${kills} kills: ${failure}\n${logs}`, { cause: failure })
+  if (failure !== undefined) throw new Error(`after ${kills} kills: ${failure}\n${server?.log}`, { cause: failure })
 }
 
 /** After a restart: what was acknowledged before the kill is there, and nothing that was not sent. */

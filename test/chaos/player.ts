@@ -31,12 +31,12 @@ const recipesOf = ({ recipes }: AnyMethod) => recipes.filter((recipe) => problem
 export const plans: readonly Plan[] = [
   ...allMethods
     .filter((method) => recipesOf(method).length > 0)
-    .map((method) => ({ name: method.id, method, tells: method.facts.heavy ? 24 : 80 })),
+    .map((method) => ({ name: method.id, method, tells: method.facts.heavy ? 20 : 40 })),
   ...['median', 'asha'].map((pruner) => ({
     name: `random-${pruner}`,
     method: allMethods.find(({ id }) => id === 'random')!,
     pruner,
-    tells: 40,
+    tells: 30,
   })),
 ]
 
@@ -112,6 +112,8 @@ export class Player {
   told = 0
   sent = 0
   revision = 0
+  /** Kills of the server in the middle of it. */
+  kills = 0
   done = false
   private readonly world: TestProblem
   private readonly request: CreateRequest

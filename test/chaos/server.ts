@@ -25,6 +25,7 @@ export class ServerProcess {
   readonly exited: Promise<number | NodeJS.Signals>
   /** Standard error so far. */
   log = ''
+  ended = false
   private readonly child: ChildProcess
 
   constructor({ dataDir, grpcPort, httpPort, flags = [] }: ServerOptions) {
@@ -37,7 +38,12 @@ export class ServerProcess {
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log += text
     })
-    this.exited = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code!)))
+    this.exited = new Promise((resolve) =>
+      child.once('close', (code, signal) => {
+        this.ended = true
+        resolve(signal ?? code!)
+      }),
+    )
     this.ready = new Promise((resolve, reject) => {
       child.stdout!.once('data', () => resolve())
       void this.exited.then((how) => reject(new Error(`the server ended by ${how} before it was ready\n${this.log}`)))

@@ -24,8 +24,8 @@ const folder = mkdtempSync(join(tmpdir(), 'asktell-docs-'))
 const processes: ChildProcess[] = []
 
 /** Starts a process whose first line is JSON. */
-async function start(script: string, args: string[], env = process.env): Promise<Record<string, unknown>> {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'], env })
+async function start(script: string, args: string[]): Promise<Record<string, unknown>> {
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   processes.push(child)
   for await (const line of createInterface({ input: child.stdout })) {
     child.stdout.resume()

@@ -11,7 +11,7 @@ const { value, params, trials } = await minimize(
     return loss
   },
   { rate: float(1e-5, 1, { log: true }), units: int(1, 64), kind: categorical(['relu', 'tanh']) },
-  { maxEvaluations: 30, workers: 4, method: 'tpe', pruner: { method: 'median' }, seed: 0 },
+  { maxEvaluations: 20, workers: 4, method: 'tpe', pruner: { method: 'median' }, seed: 0 },
 )
 console.log(value, params, trials.length)
 
@@ -24,7 +24,7 @@ const session = await client.createSession({
 })
 const stream = session.stream()
 let { queries } = await stream.step()
-for (let step = 0; step < 100; step++) {
+for (let step = 0; step < 50; step++) {
   const [{ id, points }] = queries
   const w = points[0].tensors?.w as Float32Array
   ;({ queries } = await stream.step({ observations: [{ queryId: id, gradients: [{ w: w.map((x) => 2 * x) }] }] }))

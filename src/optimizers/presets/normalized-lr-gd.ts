@@ -35,7 +35,9 @@ export const method = gradientMethod<typeof fields>({
   fields,
   beside: () => ['score'],
   finished: (_, { examples }) =>
-    examples.length > 0 && examples.every((loss) => loss < Math.LN2) ? 'every example is classified: all losses are below log 2' : undefined,
+    examples.length > 0 && examples.every((loss) => loss < Math.LN2)
+      ? 'every example is classified: all losses are below log 2'
+      : undefined,
   rule: (_: PresetConfig<typeof fields>) => ({
     text: 'x = x - lr*g/p',
     scalars: ({ told: { examples } }) => ({

@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { Rng, rngStream } from '../../../src/core/rng.js'
+import { loadEngines } from '../../../src/optimizers/engines/index.js'
 import { method as adagradNorm } from '../../../src/optimizers/presets/adagrad-norm.js'
 import { of, Session, vectors } from '../session.js'
+
+beforeAll(loadEngines)
 
 const bowl = (x: ArrayLike<number>) => [x[0], 0.1 * x[1]]
 
@@ -26,7 +29,7 @@ test('[adagrad-norm] with gamma 0 the first step is eta long, and the scale of t
 test('[adagrad-norm] noise that grows with the gradient: squared gradient norms fall like 1/T, SGD overflows', () => {
   const run = (seed: number) => {
     const z = new Rng(rngStream(seed, 'noise'))
-    const session = new Session(adagradNorm, vectors([1, 1]), { config: { reportNorm: false } })
+    const session = new Session(adagradNorm, vectors([1, 1]), { config: { reportNorm: false }, engine: 'wasm' })
     let sum = 0
     const means: number[] = []
     for (let t = 1; t <= 16000; t++) {
@@ -42,17 +45,15 @@ test('[adagrad-norm] noise that grows with the gradient: squared gradient norms 
   const mean = (k: number) => runs.reduce((sum, means) => sum + means[k] / runs.length, 0)
   expect(mean(0) / mean(1)).toBeGreaterThanOrEqual(6)
   expect(Math.max(...runs.map((means) => means[1]))).toBeLessThan(0.05)
-  // SGD with step 1/L = 1: |1 - (1 + 3z)| = 3|z| is more than 1 in the mean of logarithms of its powers.
+  // SGD with step 1/L = 1 multiplies x_1 by 3|z| in every step.
   const z = new Rng(rngStream(1, 'noise'))
   let x = [1, 1]
-  let largest = 0
   for (let t = 0; t < 16000; t++) {
     const noise = 1 + 3 * z.normal()
     const g = bowl(x)
     x = x.map((xi, i) => xi - noise * g[i])
-    largest = Math.max(largest, Math.abs(x[0]))
   }
-  expect(largest).toBe(Number.POSITIVE_INFINITY)
+  expect(x.every(Number.isFinite)).toBe(false)
 })
 
 test('[adagrad-norm] one step size for all elements; options', () => {
