@@ -29,6 +29,22 @@ const count = (good, bad) => {
 }
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0
 
+/** The project's virtual environment with the Python client and what its tests need; undefined when it can't be had. */
+function preparePython() {
+  const python = join('.venv', 'bin', 'python')
+  if (!existsSync(python)) {
+    if (!has('python3') || spawnSync('python3', ['-c', 'import ensurepip']).status !== 0) {
+      run('apt-get', ['update', '-qq'])
+      run('apt-get', ['install', '-y', '-qq', 'python3', 'python3-venv'])
+    }
+    if (run('python3', ['-m', 'venv', '.venv']) !== 0) return undefined
+  }
+  const client = 'clients/python[test,torch]'
+  return run(python, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '-e', client]) === 0
+    ? python
+    : undefined
+}
+
 mkdirSync(results, { recursive: true })
 
 // Tests of the sessions and clients run real server processes from the build.
@@ -37,6 +53,9 @@ if (run('npm', ['run', '--silent', 'build']) !== 0) {
   console.log('0 passed, 1 failed')
   process.exit(1)
 }
+
+// Before the unit tests: the examples of the documentation are among them, and some are Python.
+const python = wanted('unit') || wanted('python') ? preparePython() : undefined
 
 if (wanted('static')) {
   check('lint and format', 'npx', ['biome', 'ci', '.'])
@@ -60,24 +79,7 @@ if (wanted('unit')) {
 }
 
 if (wanted('python')) {
-  const python = join('.venv', 'bin', 'python')
-  if (!existsSync(python)) {
-    if (!has('python3') || spawnSync('python3', ['-c', 'import ensurepip']).status !== 0) {
-      run('apt-get', ['update', '-qq'])
-      run('apt-get', ['install', '-y', '-qq', 'python3', 'python3-venv'])
-    }
-    run('python3', ['-m', 'venv', '.venv'])
-  }
-  const installed = run(python, [
-    '-m',
-    'pip',
-    'install',
-    '-q',
-    '--disable-pip-version-check',
-    '-e',
-    'clients/python[test,torch]',
-  ])
-  if (installed !== 0) count(0, 1)
+  if (!python) count(0, 1)
   else {
     const file = join(process.cwd(), results, 'pytest.xml')
     rmSync(file, { force: true })

@@ -24,6 +24,8 @@ try {
   if (thrown instanceof CommanderError) process.exit(thrown.exitCode)
   const error = thrown as Located
   process.stderr.write(`asktell: ${error.reason ? `${error.reason}: ` : ''}${error.message}\n`)
-  for (const { path, message } of error.issues ?? []) process.stderr.write(`  ${path}: ${message}\n`)
+  const { issues = [] } = error
+  // One issue is the message already.
+  for (const { path, message } of issues.length > 1 ? issues : []) process.stderr.write(`  ${path}: ${message}\n`)
   process.exit(error.reason ? 2 : 1)
 }

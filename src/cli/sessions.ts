@@ -1,5 +1,6 @@
 /** The commands that talk to a server. */
 
+import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { MethodSchema } from '../../clients/typescript/src/gen/asktell/v1/method_pb.js'
 import { SessionSchema, SessionState } from '../../clients/typescript/src/gen/asktell/v1/session_pb.js'
@@ -7,9 +8,10 @@ import { Client, type Query, type StepResult } from '../../clients/typescript/sr
 import { readObject, readObservations, readSpace } from './input.js'
 import { messageJson, print, printJson, printTable, short } from './output.js'
 
-type Options = { server: string; apiKey?: string; json?: boolean; [name: string]: unknown }
+type Options = { server: string; apiKey?: string; tls?: boolean; ca?: string; json?: boolean; [name: string]: unknown }
 
-const connect = ({ server, apiKey }: Options) => new Client(server, { apiKey })
+const connect = ({ server, apiKey, tls, ca }: Options) =>
+  new Client(server, { apiKey, tls: ca ? { ca: readFileSync(ca) } : tls })
 const integer = (text: string) => Number.parseInt(text, 10)
 
 function printQuery({ id, trial, points, wants, purpose, leaseUntil }: Query) {
@@ -41,6 +43,8 @@ export function addSessionCommands(program: Command): void {
       .description(description)
       .option('-s, --server <host:port>', 'gRPC address', process.env.ASKTELL_TARGET ?? '127.0.0.1:7337')
       .option('--api-key <key>', 'API key', process.env.ASKTELL_API_KEY)
+      .option('--tls', 'the server speaks TLS')
+      .option('--ca <file>', 'PEM file of the authorities to trust, with TLS')
       .option('--json', 'print JSON')
 
   command('create', 'create a session')

@@ -46,6 +46,15 @@ import { method as presetsSgd } from './presets/sgd.js'
 import { method as presetsSgdr } from './presets/sgdr.js'
 import { method as presetsSwats } from './presets/swats.js'
 import { method as presetsUDog } from './presets/u-dog.js'
+import { method as saddleAlpd } from './saddle/alpd.js'
+import { method as saddleCgo } from './saddle/cgo.js'
+import { method as saddleClippedSstm } from './saddle/clipped-sstm.js'
+import { method as saddleEgComonotone } from './saddle/eg-comonotone.js'
+import { method as saddleEnvLabelSmoothing } from './saddle/env-label-smoothing.js'
+import { method as saddleMeanFieldGda } from './saddle/mean-field-gda.js'
+import { method as saddleOptdaPlus } from './saddle/optda-plus.js'
+import { method as saddleVwgf } from './saddle/vwgf.js'
+import { method as saddleWgan } from './saddle/wgan.js'
 
 export const methods: readonly AnyMethod[] = [
   presetsAdabelief,
@@ -93,6 +102,15 @@ export const methods: readonly AnyMethod[] = [
   presetsSgdr,
   presetsSwats,
   presetsUDog,
+  saddleAlpd,
+  saddleCgo,
+  saddleClippedSstm,
+  saddleEgComonotone,
+  saddleEnvLabelSmoothing,
+  saddleMeanFieldGda,
+  saddleOptdaPlus,
+  saddleVwgf,
+  saddleWgan,
 ]
 
 export const pruners: readonly AnyPruner[] = []

@@ -27,7 +27,7 @@ function describeMethod(method: AnyMethod): ProtoMethod {
   const config = method.config.safeParse({})
   const problem: Problem = {
     space: SPACES[facts.spaces[0]],
-    objectives: [{ name: 'value', direction: 'minimize' }],
+    objectives: [{ name: 'objective', direction: 'minimize' }],
     task: { description: '' },
   }
   return create(MethodSchema, {

@@ -99,6 +99,8 @@ export type WatchEvent = {
   best?: number
   metrics?: Readonly<Record<string, number>>
   message?: string
+  /** Further events of the same revision follow: a watch that resumes after it would miss them. */
+  more?: boolean
 }
 
 export type Patch = {

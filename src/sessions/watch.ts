@@ -46,9 +46,10 @@ export async function* watch(
         entries = records.map(({ revision, bytes }) => ({ revision, events: eventsOf(bytes) }))
       }
       for (const entry of entries) {
-        for (const event of entry.events) {
+        const last = entry.events.length - 1
+        for (const [i, event] of entry.events.entries()) {
           if (signal.aborted) return
-          yield event
+          yield i < last ? { ...event, more: true } : event
         }
         at = entry.revision
       }

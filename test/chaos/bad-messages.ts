@@ -128,7 +128,6 @@ function wrongFields(
     ],
 
     ['too many queries', 'ask', { name, count: 10_001 + d.integer(2e9) }],
-    ['fewer queries than none', 'ask', { name, count: negative }],
     ['a wait below zero', 'ask', { name, wait: { seconds: BigInt(negative), nanos: 0 } }],
     ['an unknown encoding', 'ask', { name: `sessions/${t.tensors}`, encoding: 5 + d.integer(1000) }],
     ['a point without its parameter', 'ask', enqueue({})],

@@ -2,7 +2,16 @@
 import { type Definition, type ProblemOptions, type TestProblem, testProblem } from './oracle.js'
 import { ruleFitnessProblem } from './rules.js'
 import { branin, mixed, sphere5d } from './search.js'
-import { bilinearGame, lowRank, quadratic, rankSphere, rosenbrock, separable, truthTable } from './tensors.js'
+import {
+  bilinearGame,
+  lowRank,
+  particles,
+  quadratic,
+  rankSphere,
+  rosenbrock,
+  separable,
+  truthTable,
+} from './tensors.js'
 import { keywords } from './text.js'
 
 export type { ProblemOptions, ResolveView, TestProblem } from './oracle.js'
@@ -11,6 +20,7 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   quadratic,
   rosenbrock,
   'bilinear-game': bilinearGame,
+  particles,
   'rank-sphere': rankSphere,
   'truth-table': truthTable,
   separable,

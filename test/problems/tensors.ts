@@ -196,3 +196,28 @@ export function lowRank(): Definition {
     },
   }
 }
+
+/**
+ * The potential |x|^2/2 of a standard normal, at each of 20 particles in the line: tensor x:[20, 1], f64, from mean 3 and
+ * standard deviation 2. Estimates are judged by the KL divergence of a normal with the particles' mean and variance.
+ */
+export function particles({ shift = 0 }: ProblemOptions): Definition {
+  const start = Float64Array.from({ length: 20 }, (_, i) => 3 + shift + 2 * Math.sqrt(3) * ((2 * i + 1) / 20 - 1))
+  return {
+    problem: minimize({
+      kind: 'tensors',
+      tensors: [{ name: 'x', shape: [20, 1], dtype: 'f64' }],
+      initial: { x: start },
+    }),
+    optimum: 0,
+    offers: ['gradient'],
+    objective: (point) => Array.from(tensorsOf(point).x).reduce((sum, x) => sum + 0.5 * (x - shift) ** 2, 0),
+    judge(point) {
+      const x = Array.from(tensorsOf(point).x)
+      const mean = x.reduce((sum, v) => sum + v, 0) / x.length
+      const variance = x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length
+      return 0.5 * ((mean - shift) ** 2 + variance - 1 - Math.log(variance))
+    },
+    gradient: (point) => ({ x: tensorsOf(point).x.map((x) => x - shift) }),
+  }
+}

@@ -3,7 +3,7 @@ import { create, fromBinary, type MessageInitShape, type MessageShape, toBinary 
 import { anyUnpack } from '@bufbuild/protobuf/wkt'
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { pino } from 'pino'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { Asktell } from '../../src/core/gen/asktell/v1/service_pb.js'
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../src/core/gen/google/rpc/error_details_pb.js'
 import { StatusSchema } from '../../src/core/gen/google/rpc/status_pb.js'
@@ -172,3 +172,24 @@ export const tensorSession = (shape: number[], dtype = 1) => ({
     kind: { case: 'tensors' as const, value: { tensors: [{ name: 'w', shape: shape.map(BigInt), dtype }] } },
   },
 })
+
+/** The first `count` events of a stream of server-sent events. */
+export async function sse(url: string, count: number, headers: Record<string, string> = {}) {
+  const abort = new AbortController()
+  const response = await fetch(url, { headers, signal: abort.signal })
+  expect(response.headers.get('content-type')).toContain('text/event-stream')
+  const events: { id: string; data: string }[] = []
+  let text = ''
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const lines = text.slice(0, end).split('\n')
+      text = text.slice(end + 2)
+      const read = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? ''
+      events.push({ id: read('id'), data: read('data') })
+    }
+    if (events.length >= count) break
+  }
+  abort.abort()
+  return events.slice(0, count)
+}

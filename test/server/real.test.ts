@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { configSchema } from '../../src/server/config.js'
 import { type RunningServer, startServer } from '../../src/server/index.js'
-import { Grpc, json, refused, SEARCH, searchSession, silent, tensorSession } from './clients.js'
+import { Grpc, json, refused, SEARCH, searchSession, silent, sse, tensorSession } from './clients.js'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'asktell-server-'))
 let server: RunningServer
@@ -50,6 +50,25 @@ it('a search over HTTP, told over gRPC, is there after a restart', async () => {
   expect(await grpc.unary('getSession', { name: 'sessions/kept' })).toEqual(before)
   const estimate = await grpc.unary('getEstimate', { name: 'sessions/kept' })
   expect(estimate.points[0].values).toEqual([0])
+})
+
+it('events of one revision carry an id only at its end, so that a resumed watch skips none', async () => {
+  await grpc.unary('createSession', { session: searchSession, sessionId: 'watched' })
+  await grpc.unary('ask', { name: 'sessions/watched', count: 2 })
+  const url = `http://127.0.0.1:${server.httpPort}/v1/sessions/watched:watch`
+  const events = await sse(`${url}?after_revision=0`, 3)
+  const seen = events.map(({ id, data }) => [JSON.parse(data).type, id])
+  expect(seen).toEqual([
+    ['created', '1'],
+    ['asked', ''],
+    ['asked', '2'],
+  ])
+  expect(await sse(url, 2, { 'last-event-id': events[0].id })).toEqual(events.slice(1))
+})
+
+it('JSON names every field that has a value, zero and false among them', async () => {
+  const url = `http://127.0.0.1:${server.httpPort}/v1/sessions`
+  expect(await (await fetch(`${url}?filter=method = "none"`)).json()).toEqual({ sessions: [], nextPageToken: '' })
 })
 
 it('a gradient session steps through views', async () => {

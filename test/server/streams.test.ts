@@ -2,7 +2,7 @@ import { connect } from 'node:http2'
 import { createConnection } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import type { WatchEvent } from '../../src/sessions/api.js'
-import { type Grpc, harness, json, refusal, searchSession, tensorSession } from './clients.js'
+import { type Grpc, harness, json, refusal, searchSession, sse, tensorSession } from './clients.js'
 
 const h = harness({ maxGradientBytes: 4096 })
 
@@ -236,25 +236,6 @@ describe('Watch', () => {
 })
 
 /** The first events of a stream of server-sent events. */
-async function sse(url: string, count: number, headers: Record<string, string> = {}) {
-  const abort = new AbortController()
-  const response = await fetch(url, { headers, signal: abort.signal })
-  expect(response.headers.get('content-type')).toContain('text/event-stream')
-  const events: { id: string; data: string }[] = []
-  let text = ''
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const lines = text.slice(0, end).split('\n')
-      text = text.slice(end + 2)
-      const read = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? ''
-      events.push({ id: read('id'), data: read('data') })
-    }
-    if (events.length >= count) break
-  }
-  abort.abort()
-  return events.slice(0, count)
-}
 
 describe('export and import', () => {
   it('moves a session as one file, over both transports', async () => {

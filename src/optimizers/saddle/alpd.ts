@@ -28,6 +28,7 @@ const config = z.strictObject({
     'alpd-inexact: Lipschitz constant of the gradient of phi by x for fixed y, for its inner loop.',
     { source: 'ours', log: true },
   ),
+  innerSteps: field(z.int().min(1).default(500), 'alpd-inexact: most steps of an inner loop.', { source: 'ours' }),
   maximizers: field(z.array(z.string()).default(['y']), 'Names of the tensors of y.', { source: 'ours' }),
 })
 type Config = z.infer<typeof config>
@@ -65,11 +66,15 @@ function maxMask({ maximizers }: Config, flat: Flat): Uint8Array {
 const shrink = (x: number, by: number): number => Math.sign(x) * Math.max(Math.abs(x) - by, 0)
 
 /** Where the inner loop asks next: ahead of its iterate by Nesterov's momentum. */
-const innerPoint = ({ inner, innerBefore, innerSteps: k }: State) => plus(inner, k / (k + 3), plus(inner, -1, innerBefore))
+const innerPoint = ({ inner, innerBefore, innerSteps: k }: State) =>
+  plus(inner, k / (k + 3), plus(inner, -1, innerBefore))
 
 function askOf(config: Config, state: State): Ask {
   if (state.phase !== 'smooth')
-    return { at: state.phase === 'primal' && config.variant === 'alpd-inexact' ? innerPoint(state) : state.z, purpose: 'coupling' }
+    return {
+      at: state.phase === 'primal' && config.variant === 'alpd-inexact' ? innerPoint(state) : state.z,
+      purpose: 'coupling',
+    }
   const { beta } = rates(config, state.t + 1)
   return {
     at: config.variant === 'lpd' ? state.z : mix(1 - 1 / beta, state.average, 1 / beta, state.z),
@@ -112,7 +117,7 @@ function innerStep(config: Config, mask: Uint8Array, state: State, coupling: Flo
   state.innerBefore = state.inner
   state.inner = next
   state.innerSteps++
-  if (size <= 1 / t ** 2) finish(config, state, next)
+  if (size <= 1 / t ** 2 || state.innerSteps >= config.innerSteps) finish(config, state, next)
 }
 
 export const method = stepsMethod<Config, State>({
@@ -128,11 +133,17 @@ export const method = stepsMethod<Config, State>({
     },
   ],
   config,
-  // The smooth part of the problem is asked as its coupling too: of y there is none.
+  // The oracle answers both purposes with the gradient of the loss, which so counts twice; there is no y.
   recipes: [
     {
       problem: 'quadratic',
-      config: { lipschitz: 10, coupling: 0, maximizers: [] },
+      config: { variant: 'alpd-inexact', lipschitz: 10, coupling: 0, curvature: 10, maximizers: [] },
+      maxEvaluations: 1000,
+      target: 1e-2,
+    },
+    {
+      problem: 'quadratic',
+      config: { variant: 'lpd', lipschitz: 20, coupling: 0, maximizers: [] },
       maxEvaluations: 900,
       target: 1e-2,
     },
@@ -169,7 +180,11 @@ export const method = stepsMethod<Config, State>({
     else {
       const { eta } = rates(config, state.t + 1)
       const step = (x: number, i: number) => shrink(x - eta * (state.f[i] + g[i]), eta * config.l1)
-      finish(config, state, state.z.map((x, i) => (mask[i] ? x : step(x, i))))
+      finish(
+        config,
+        state,
+        state.z.map((x, i) => (mask[i] ? x : step(x, i))),
+      )
     }
   },
   estimate: (_, { average, t }) => ({ x: average, kind: 'average', step: t }),

@@ -54,8 +54,7 @@ export function moments(x: Float64Array, n: number, d: number): { mean: Float64A
   const covariance = new Float64Array(d * d)
   for (let i = 0; i < n; i++)
     for (let j = 0; j < d; j++)
-      for (let k = 0; k < d; k++)
-        covariance[j * d + k] += ((x[i * d + j] - mean[j]) * (x[i * d + k] - mean[k])) / n
+      for (let k = 0; k < d; k++) covariance[j * d + k] += ((x[i * d + j] - mean[j]) * (x[i * d + k] - mean[k])) / n
   return { mean, covariance }
 }
 
@@ -94,7 +93,12 @@ function gaussianScore(T: Float64Array, n: number, d: number, ridge: number): Fl
   return score
 }
 
-function move({ step, learningRate, innerSteps }: Config, state: State, potential: Float64Array, critic: Float64Array | null) {
+function move(
+  { step, learningRate, innerSteps }: Config,
+  state: State,
+  potential: Float64Array,
+  critic: Float64Array | null,
+) {
   state.T = state.T.map(
     (T, i) => T - learningRate * ((T - state.x[i]) / step + (critic ? critic[i] : 0) + potential[i]),
   )
@@ -120,9 +124,7 @@ export const method = stepsMethod<Config, State>({
     },
   ],
   config,
-  recipes: [
-    { problem: 'particles', config: { innerSteps: 50 }, maxEvaluations: 600, target: 0.05 },
-  ],
+  recipes: [{ problem: 'particles', config: { innerSteps: 50 }, maxEvaluations: 600, target: 0.05 }],
   equations: () => [
     String.raw`P_{k+1} = \arg\min_P \frac{1}{2a} W_2^2(P, P_k) + \mathrm{KL}(P \| Q)`,
     String.raw`T_i \leftarrow T_i - \eta \left(\frac{T_i - x_i}{a} + \nabla [\log h + \log \Gamma](T_i) + \nabla V(T_i)\right)`,

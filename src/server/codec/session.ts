@@ -68,7 +68,7 @@ export function specFromProto(s: ProtoSession | undefined): SessionSpec {
 }
 
 function objectivesFromProto(s: ProtoSession): Objective[] {
-  if (s.objectives.length === 0) return [{ name: 'value', direction: 'minimize' }]
+  if (s.objectives.length === 0) return [{ name: 'objective', direction: 'minimize' }]
   return s.objectives.map(({ name, direction }, i) => ({
     name: name || (s.objectives.length === 1 ? 'value' : fail(`session.objectives[${i}].name`, 'expected a name')),
     direction:
@@ -195,5 +195,6 @@ export function eventToProto(event: WatchEvent): MessageInitShape<typeof WatchEv
     best: event.best,
     metrics: { ...event.metrics },
     message: event.message,
+    more: event.more,
   }
 }

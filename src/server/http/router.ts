@@ -190,5 +190,5 @@ async function send(
   const accepted = req.accepts(['application/json', ...PROTOBUF])
   if (accepted && accepted !== 'application/json') {
     res.type(accepted).end(new Encoded(method.output, answer).toBuffer())
-  } else res.json(toJson(method.output, answer))
+  } else res.json(toJson(method.output, answer, { alwaysEmitImplicit: true }))
 }

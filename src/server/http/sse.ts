@@ -31,8 +31,9 @@ export async function sendEvents(
 
 async function* lines(method: DescMethod, events: AsyncIterable<Message>): AsyncGenerator<string> {
   for await (const event of events) {
-    const { revision } = event as Message & { revision?: bigint }
-    const id = revision === undefined ? '' : `id: ${revision}\n`
-    yield `${id}data: ${JSON.stringify(toJson(method.output, event))}\n\n`
+    const { revision, more } = event as Message & { revision?: bigint; more?: boolean }
+    // Without an id of its own an event leaves the last one standing: resuming repeats a revision rather than skip it.
+    const id = revision === undefined || more ? '' : `id: ${revision}\n`
+    yield `${id}data: ${JSON.stringify(toJson(method.output, event, { alwaysEmitImplicit: true }))}\n\n`
   }
 }

@@ -204,15 +204,24 @@ class Core:
         # "From now on" is pinned to a revision, so that nothing is missed while a connection is lost.
         last = after_revision if after_revision >= 0 else (await self.call(calls.get_session(session.name))).revision
         backoff = self.backoff()
+        # Events of a revision that is not complete yet; after a lost connection it is sent again from its first one.
+        seen = 0
         while True:
             stream = self.wire.stream("Watch", calls.watch(session, last))
+            skip = seen
             try:
                 while True:
                     event = await stream.read()
                     if event is None:
                         return
-                    last = event.revision
                     backoff = self.backoff()
+                    if skip:
+                        skip -= 1
+                        continue
+                    if event.more:
+                        seen += 1
+                    else:
+                        last, seen = event.revision, 0
                     yield codec.parse_event(event)
             except grpc.RpcError as failure:
                 await self.wire.sleep(backoff.after(failure))

@@ -204,7 +204,7 @@ class EstimatePoint(_message.Message):
     def __init__(self, point: _Optional[_Union[_query_pb2.Point, _Mapping]] = ..., values: _Optional[_Iterable[float]] = ..., trial: _Optional[int] = ...) -> None: ...
 
 class WatchEvent(_message.Message):
-    __slots__ = ("revision", "time", "type", "query_id", "trial", "status", "values", "best", "metrics", "message")
+    __slots__ = ("revision", "time", "type", "query_id", "trial", "status", "values", "best", "metrics", "message", "more")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +222,7 @@ class WatchEvent(_message.Message):
     BEST_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     revision: int
     time: _timestamp_pb2.Timestamp
     type: str
@@ -232,4 +233,5 @@ class WatchEvent(_message.Message):
     best: float
     metrics: _containers.ScalarMap[str, float]
     message: str
-    def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., type: _Optional[str] = ..., query_id: _Optional[str] = ..., trial: _Optional[int] = ..., status: _Optional[_Union[_query_pb2.ObservationStatus, str]] = ..., values: _Optional[_Iterable[float]] = ..., best: _Optional[float] = ..., metrics: _Optional[_Mapping[str, float]] = ..., message: _Optional[str] = ...) -> None: ...
+    more: bool
+    def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., type: _Optional[str] = ..., query_id: _Optional[str] = ..., trial: _Optional[int] = ..., status: _Optional[_Union[_query_pb2.ObservationStatus, str]] = ..., values: _Optional[_Iterable[float]] = ..., best: _Optional[float] = ..., metrics: _Optional[_Mapping[str, float]] = ..., message: _Optional[str] = ..., more: bool = ...) -> None: ...

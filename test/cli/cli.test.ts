@@ -1,0 +1,120 @@
+/** The `asktell` command as a person runs it: processes, exit codes and what they print. */
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const MAIN = 'dist/src/cli/main.js'
+const folder = mkdtempSync(join(tmpdir(), 'asktell-cli-'))
+const servers: ChildProcess[] = []
+
+async function serve(...more: string[]): Promise<string> {
+  const flags = ['--json', '--store', 'memory', '--grpc-port', '0', '--http-port', '0', '--log-level', 'error', ...more]
+  const server = spawn(process.execPath, [MAIN, 'serve', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
+  servers.push(server)
+  for await (const line of createInterface({ input: server.stdout as NodeJS.ReadableStream })) {
+    server.stdout?.resume()
+    return `127.0.0.1:${JSON.parse(line).grpcPort}`
+  }
+  throw new Error('the server ended before it was ready')
+}
+
+let target: string
+type Output = { code: number; stdout: string; stderr: string }
+const asktell = (...args: string[]): Promise<Output> =>
+  new Promise((resolve) => {
+    const env = { ...process.env, ASKTELL_TARGET: target }
+    execFile(process.execPath, [MAIN, ...args], { env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    )
+  })
+const json = async (...args: string[]) => JSON.parse((await asktell(...args, '--json')).stdout)
+
+beforeAll(async () => {
+  target = await serve()
+})
+afterAll(() => {
+  for (const server of servers) server.kill('SIGTERM')
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const SPACE = '{x: {type: float, low: 0, high: 1}, kind: {type: categorical, choices: [a, b]}}'
+
+describe('asktell', () => {
+  it('creates, asks, tells, estimates, lists', async () => {
+    const created = await asktell('create', '-m', 'tpe', '--space', SPACE, '--seed', '1', '--id', 'first')
+    expect(created.stdout).toBe('sessions/first\n')
+    const asked = await json('ask', 'first', '-n', '2')
+    expect(asked.queries).toHaveLength(2)
+    const [one, two] = asked.queries
+    expect((await asktell('tell', 'first', one.id, '--value', '0.5')).stdout).toContain('running')
+    const observation = JSON.stringify([{ queryId: two.id, values: [0.25] }])
+    expect((await json('tell', 'first', '--observations', observation)).revision).toBe(4)
+    expect((await asktell('estimate', 'first')).stdout).toContain('0.25')
+    const trials = await asktell('trials', 'first')
+    expect(trials.stdout.split('\n')[0]).toMatch(/^TRIAL +STATE +VALUE +PARAMS$/)
+    expect((await json('sessions', '--filter', 'method = "tpe"'))[0].name).toBe('sessions/first')
+  })
+
+  it('reads a space as the protocol has it, from a file', async () => {
+    const file = join(folder, 'space.json')
+    const parameter = { name: 'n', int: { low: '1', high: '4' } }
+    writeFileSync(file, JSON.stringify({ search: { parameters: [parameter] } }))
+    const { stdout } = await asktell('create', '-m', 'random', '--space', file, '--max-evaluations', '1')
+    const { queries } = await json('ask', stdout.trim())
+    expect([1, 2, 3, 4]).toContain(queries[0].points[0].params.n)
+    await asktell('tell', stdout.trim(), queries[0].id, '--value', '1')
+    expect((await asktell('watch', stdout.trim(), '--after', '0')).stdout).toMatch(
+      /created[\s\S]*asked[\s\S]*told[\s\S]*done/,
+    )
+  })
+
+  it('exports, imports, forks, deletes', async () => {
+    const file = join(folder, 'first.asktell')
+    expect((await asktell('export', 'first', file)).code).toBe(0)
+    expect((await asktell('import', file, '--id', 'second')).stdout).toBe('sessions/second\n')
+    expect((await asktell('fork', 'first', '--revision', '3', '--id', 'third')).stdout).toBe('sessions/third\n')
+    expect((await json('trials', 'third')).map(({ state }: { state: string }) => state)).toEqual([
+      'completed',
+      'running',
+    ])
+    expect((await asktell('delete', 'second')).code).toBe(0)
+    expect((await asktell('estimate', 'second')).stderr).toContain('SESSION_NOT_FOUND')
+  })
+
+  it('describes methods with their equations and settings', async () => {
+    expect((await asktell('methods')).stdout).toMatch(/^adam +gradient +gradient +Adam$/m)
+    const { stdout } = await asktell('methods', 'adam')
+    expect(stdout).toContain('\\beta_{1}')
+    expect(stdout).toMatch(/^learningRate +0.001 +Step size.$/m)
+  })
+
+  it('says what is wrong and where, and exits with 2', async () => {
+    const refused = await asktell('create', '-m', 'tpe', '--space', '{x: {type: float, low: 2, high: 1}}')
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain('session.space.search.parameters[0].float.low')
+    expect((await asktell('tell', 'first', 'q99', '--value', '1')).stderr).toContain('QUERY_NOT_FOUND')
+    expect((await asktell('serve', '--grpc-port', 'none')).stderr).toContain('grpcPort')
+    expect((await asktell('nonsense')).code).toBe(1)
+  })
+
+  it('prints the configuration with its origins', async () => {
+    const settings = await json('config', '--grpc-port', '9')
+    expect(settings.find(({ key }: { key: string }) => key === 'grpcPort')).toMatchObject({ value: 9, origin: 'flag' })
+  })
+
+  it('speaks TLS to a server that does', async () => {
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+    execFileSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, ...subject],
+      { stdio: 'pipe' },
+    )
+    const secure = await serve('--tls', JSON.stringify({ cert, key }))
+    expect((await asktell('methods', 'sgd', '-s', secure, '--ca', cert)).code).toBe(0)
+    expect((await asktell('methods', 'sgd', '-s', secure, '--tls')).stderr).toContain('UNAVAILABLE')
+  })
+})
