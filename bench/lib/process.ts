@@ -1,5 +1,5 @@
 /** Child processes that are measured, and the tools that they are built from. */
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -16,6 +16,12 @@ export const built = (path: string): string => join(ROOT, 'dist', 'bench', path)
 /** What cannot be measured here, and why: the row says so. */
 export class Unavailable extends Error {}
 
+const alive = new Set<ChildProcess>()
+/** Children and what they wrote do not outlive the run, however it ends. */
+export const atEnd: (() => void)[] = [() => alive.forEach((child) => void child.kill('SIGKILL'))]
+process.once('exit', () => atEnd.forEach((clean) => void clean()))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 /** Answers each line with a line of JSON. */
 export class Child {
   private readonly process
@@ -25,12 +31,16 @@ export class Child {
 
   constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
     this.process = spawn(command, args, { env, stdio: 'pipe' })
+    alive.add(this.process)
     this.process.stderr.on('data', (text) => {
       this.errors = (this.errors + text).slice(-4000)
     })
     this.process.stdin.on('error', () => {})
     this.exited = new Promise((resolve) => {
-      this.process.once('close', () => resolve())
+      this.process.once('close', () => {
+        alive.delete(this.process)
+        resolve()
+      })
       this.process.once('error', (error) => {
         this.errors += error.message
         resolve()

@@ -5,7 +5,7 @@ import { create } from '@bufbuild/protobuf'
 import { type Space, SpaceSchema } from '../../clients/typescript/src/gen/asktell/v1/space_pb.js'
 import { Dtype } from '../../clients/typescript/src/gen/asktell/v1/tensor_pb.js'
 import { Client } from '../../clients/typescript/src/index.js'
-import { Child, ROOT } from './process.js'
+import { atEnd, Child, ROOT } from './process.js'
 
 export type AsktellServer = { port: number; client: Client; close(): Promise<void> }
 
@@ -15,6 +15,8 @@ export type AsktellServer = { port: number; client: Client; close(): Promise<voi
  */
 export async function startAsktell(): Promise<AsktellServer> {
   const data = mkdtempSync(join(ROOT, 'dist', 'bench-data-'))
+  const remove = () => rmSync(data, { recursive: true, force: true })
+  atEnd.push(remove)
   const options = process.env.ASKTELL_BENCH_NODE?.split(' ') ?? []
   const cli = join(ROOT, 'dist', 'src', 'cli', 'main.js')
   const flags = ['--grpc-port', '0', '--http-port', '0', '--data-dir', data, '--log-level', 'warn']
@@ -28,7 +30,7 @@ export async function startAsktell(): Promise<AsktellServer> {
     async close() {
       client.close()
       await child.terminate()
-      rmSync(data, { recursive: true, force: true })
+      remove()
     },
   }
 }

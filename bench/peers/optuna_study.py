@@ -3,6 +3,7 @@ as threads of one process, each with TPESampler as documented for parallel work.
 
 A worker answers "run n seconds" with the number of trials it finished when it had n, or when the time was up.
 """
+import os
 import sys
 import threading
 import time
@@ -52,12 +53,14 @@ def worker(port, name, threads):
                 with lock:
                     done[0] += 1
 
-        loops = [threading.Thread(target=loop) for _ in range(threads)]
+        loops = [threading.Thread(target=loop, daemon=True) for k in range(threads)]
         for one in loops:
             one.start()
         for one in loops:
-            one.join()
-        print(done[0], flush=True)
+            one.join(max(0, until - time.monotonic()))  # what is under way when the time is up does not count
+        with lock:
+            print(done[0], flush=True)
+    os._exit(0)
 
 
 if sys.argv[1] == "server":

@@ -51,12 +51,13 @@ def worker(endpoint, name, threads, algorithm):
                 with lock:
                     done[0] += 1
 
-        loops = [threading.Thread(target=loop, args=(k,)) for k in range(threads)]
+        loops = [threading.Thread(target=loop, args=(k,), daemon=True) for k in range(threads)]
         for one in loops:
             one.start()
         for one in loops:
-            one.join()
-        print(done[0], flush=True)
+            one.join(max(0, until - time.monotonic()))  # what is under way when the time is up does not count
+        with lock:
+            print(done[0], flush=True)
     os._exit(0)
 
 

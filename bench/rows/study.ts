@@ -58,7 +58,7 @@ const PEERS: readonly Peer[] = [
     worker: ['DEFAULT'],
   },
 ]
-const QUICK: readonly Size[] = [{ trials: 300, seconds: 60, pairs: 1 }]
+const QUICK: readonly Size[] = [{ trials: 300, seconds: 30, pairs: 1 }]
 
 export const study: Row = {
   name: 'study',
@@ -83,7 +83,9 @@ async function measure(peer: Peer, size: Size, server: AsktellServer, options: O
     const theirs: Outcome[] = []
     const ours: Outcome[] = []
     for (let pair = 0; pair < size.pairs; pair++) {
-      theirs.push(await runPeer(peer, size, `${peer.method}-${size.trials}-${pair}`, options))
+      const outcome = await runPeer(peer, size, `${peer.method}-${size.trials}-${pair}`, options)
+      if (outcome.trials === 0) throw new Unavailable(`${peer.name} finished no trial in ${size.seconds} s`)
+      theirs.push(outcome)
       ours.push(await runOurs(peer.method, theirs[pair].trials, server))
     }
     const { trials, seconds } = theirs[0]

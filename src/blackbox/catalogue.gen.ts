@@ -11,7 +11,9 @@ import { method as rankingZoRankSgd } from './ranking/zo-rank-sgd.js'
 import { method as samplingRandom } from './sampling/random.js'
 import { method as samplingSobol } from './sampling/sobol.js'
 import { method as zerothEsSingle } from './zeroth/es-single.js'
+import { method as zerothForwardGradient } from './zeroth/forward-gradient.js'
 import { method as zerothGfmPlus } from './zeroth/gfm-plus.js'
+import { method as zerothPerPixelSge } from './zeroth/per-pixel-sge.js'
 import { method as zerothZoFrankWolfe } from './zeroth/zo-frank-wolfe.js'
 import { method as zerothZoSmoothedAgd } from './zeroth/zo-smoothed-agd.js'
 import { pruner as pruningAsha } from './pruning/asha.js'
@@ -28,7 +30,9 @@ export const methods: readonly AnyMethod[] = [
   samplingRandom,
   samplingSobol,
   zerothEsSingle,
+  zerothForwardGradient,
   zerothGfmPlus,
+  zerothPerPixelSge,
   zerothZoFrankWolfe,
   zerothZoSmoothedAgd,
 ]

@@ -35,6 +35,10 @@ export type Want =
     }
   /** How well each text point does on the examples of these indices (all when absent): a mean, and per example. */
   | { kind: 'score'; examples?: readonly number[] }
+  /** The derivative of the objective at the first point along each of the other points, which are directions. */
+  | { kind: 'directional' }
+  /** Of an objective that is a mean of terms: at each point every term, and which parameters it depends on. */
+  | { kind: 'terms' }
 
 export type WantKind = Want['kind']
 
@@ -57,6 +61,11 @@ export type ObservationStatus = (typeof STATUSES)[number]
 
 /** Score of one text point: the mean, and where told the score and the output of each example asked. */
 export type Score = { score: number; examples?: readonly number[]; outputs?: readonly string[] }
+/**
+ * The terms of an objective at a point, and of each the ids of the groups of parameters that it was made of: group i is
+ * the i-th slice of every tensor along its first axis.
+ */
+export type Terms = { losses: readonly number[]; contributors: readonly (readonly number[])[] }
 export type Usage = { calls?: number; promptTokens?: number; completionTokens?: number; money?: number }
 
 export type Observation = {
@@ -74,6 +83,10 @@ export type Observation = {
   ranking?: readonly (readonly number[])[]
   completions?: readonly string[]
   scores?: readonly Score[]
+  /** One per direction. */
+  derivatives?: readonly number[]
+  /** terms[point]; all points have the same number of terms. */
+  terms?: readonly Terms[]
   usage?: Usage
   message?: string
 }

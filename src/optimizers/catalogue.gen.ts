@@ -6,10 +6,13 @@ import { method as presetsAdabound } from './presets/adabound.js'
 import { method as presetsAdadelta } from './presets/adadelta.js'
 import { method as presetsAdafactor } from './presets/adafactor.js'
 import { method as presetsAdagradNorm } from './presets/adagrad-norm.js'
+import { method as presetsAdagradSn } from './presets/adagrad-sn.js'
 import { method as presetsAdagrad } from './presets/adagrad.js'
 import { method as presetsAdam } from './presets/adam.js'
 import { method as presetsAdamax } from './presets/adamax.js'
 import { method as presetsAdamod } from './presets/adamod.js'
+import { method as presetsAdamsn } from './presets/adamsn.js'
+import { method as presetsAdamsnsm } from './presets/adamsnsm.js'
 import { method as presetsAdamw } from './presets/adamw.js'
 import { method as presetsAdemamix } from './presets/ademamix.js'
 import { method as presetsAdopt } from './presets/adopt.js'
@@ -44,6 +47,7 @@ import { method as presetsScaledGd } from './presets/scaled-gd.js'
 import { method as presetsScheduleFree } from './presets/schedule-free.js'
 import { method as presetsSgd } from './presets/sgd.js'
 import { method as presetsSgdr } from './presets/sgdr.js'
+import { method as presetsSpider } from './presets/spider.js'
 import { method as presetsSwats } from './presets/swats.js'
 import { method as presetsUDog } from './presets/u-dog.js'
 import { method as saddleAlpd } from './saddle/alpd.js'
@@ -62,10 +66,13 @@ export const methods: readonly AnyMethod[] = [
   presetsAdadelta,
   presetsAdafactor,
   presetsAdagradNorm,
+  presetsAdagradSn,
   presetsAdagrad,
   presetsAdam,
   presetsAdamax,
   presetsAdamod,
+  presetsAdamsn,
+  presetsAdamsnsm,
   presetsAdamw,
   presetsAdemamix,
   presetsAdopt,
@@ -100,6 +107,7 @@ export const methods: readonly AnyMethod[] = [
   presetsScheduleFree,
   presetsSgd,
   presetsSgdr,
+  presetsSpider,
   presetsSwats,
   presetsUDog,
   saddleAlpd,

@@ -13,10 +13,12 @@ import { elements, type TensorSpec, type Tensors } from '../core/tensor.js'
 import { averagings } from './averaging.js'
 import { NOTHING_TOLD, type Told } from './compose.js'
 import { drivers } from './drivers/index.js'
+import type { Slots } from './engines/engine.js'
 import { compileRule } from './language/check.js'
 import {
   type Common,
   type GradientState,
+  type Inputs,
   kernelOf,
   Machine,
   program,
@@ -55,6 +57,22 @@ type CommonInput = z.input<z.ZodObject<typeof composition>>
 
 export type PresetConfig<F extends z.ZodRawShape> = z.output<z.ZodObject<F>> & Common
 
+/** What queries of gradient methods want. */
+type Asked = 'gradient' | 'value' | 'score'
+
+/** A gradient and where it was told, what is kept, the step from 1, and a seed of the step's own. */
+export type HostStep = { gradient: Tensors; point: Tensors; kept: Slots; t: number; seed: number }
+
+/** The part of a method that computes in the host language, on every gradient told. */
+export interface Host<C> {
+  /** Names of the inputs that it makes for the rule; `g` rewrites the gradient. */
+  provides(config: C): readonly string[]
+  /** What it keeps between gradients, by name and tensor. */
+  begin?(config: C, space: TensorsSpace): Slots
+  /** The inputs. Changes `kept` in place. */
+  inputs(config: C, space: TensorsSpace, from: HostStep): Inputs
+}
+
 /** A gradient method as data. */
 export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
   id: string
@@ -72,9 +90,9 @@ export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
    * What is asked with every gradient, beside it: `value` gives `told.value`, and `score` gives the objective of each
    * example as `told.examples`.
    */
-  beside?(config: PresetConfig<F>): readonly ('value' | 'score')[]
-  /** Rewrites the gradient by what rules cannot say: the gradient at a point. */
-  precondition?(config: PresetConfig<F>, space: TensorsSpace, gradient: Tensors, point: Tensors): Tensors
+  beside?(config: PresetConfig<F>): readonly Asked[]
+  /** What rules cannot say, ahead of the rule: products and inverses of matrices. */
+  host?: Host<PresetConfig<F>>
   /** Why no step is to be taken from the point of which this was told. */
   finished?(config: PresetConfig<F>, told: Told): string | undefined
   check?(config: PresetConfig<F>, problem: Problem): Issue[]
@@ -90,11 +108,8 @@ function withDefault(schema: z.ZodType, value: unknown, source: string): z.ZodTy
 
 /** Declares the method of a preset. */
 export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Method<PresetConfig<F>, GradientState> {
-  const { id, title, summary, references, recipes, rule, beside, precondition, finished, invariances = [] } = preset
-  const wants = (config: PresetConfig<F>): ('gradient' | 'value' | 'score')[] => [
-    'gradient',
-    ...(beside?.(config) ?? []),
-  ]
+  const { id, title, summary, references, recipes, rule, beside, host, finished, invariances = [] } = preset
+  const wants = (config: PresetConfig<F>): Asked[] => ['gradient', ...(beside?.(config) ?? [])]
   const shape: Record<string, z.ZodType> = { ...composition, ...(preset.fields as object) }
   for (const [name, value] of Object.entries(preset.defaults ?? {})) {
     shape[name] = withDefault(shape[name], value, references[0].title)
@@ -137,6 +152,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         metrics: {},
         snapshot: null,
         finished: null,
+        kept: host?.begin?.(run.config, spaceOf(run.problem)) ?? {},
       }
       const { driver } = run.config
       state.ask = drivers.of(driver).begin(driver, new Machine(rule, run, state))
@@ -158,10 +174,10 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
           state.finished = finished?.(run.config, told) ?? null
           if (state.finished) break
           const { driver } = run.config
-          const machine = new Machine(rule, run, state, told)
           const point = state.driver.points[state.ask.point] ?? state.x
-          const given = precondition?.(run.config, spaceOf(run.problem), gradient, point) ?? gradient
-          state.ask = drivers.of(driver).advance(driver, machine, given)
+          const from = { gradient, point, kept: state.kept, t: state.t + 1, seed: state.fieldSeed }
+          const { g = gradient, ...inputs } = host?.inputs(run.config, spaceOf(run.problem), from) ?? {}
+          state.ask = drivers.of(driver).advance(driver, new Machine(rule, run, state, told, inputs), g)
         }
       }
       if (state.finished) return { state, queries: [], status: { phase: 'done', reason: state.finished } }
@@ -183,7 +199,11 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         kind: name === 'x' || name === 'snapshot' ? 'iterate' : 'average',
         points: [{ point: { kind: 'view', name } }],
         step: state.t,
-        metrics: { ...state.metrics, gradients: state.received, slotElements: slotElements(state.slots) },
+        metrics: {
+          ...state.metrics,
+          gradients: state.received,
+          slotElements: slotElements(state.slots) + slotElements(state.kept),
+        },
       }
     },
 
@@ -208,7 +228,7 @@ const EXAMPLE: TensorsSpace = {
 }
 
 /** The next query; a point that was not answered is asked again under a new id and the same sample. */
-function query(state: GradientState, wants: readonly ('gradient' | 'value' | 'score')[]): Query {
+function query(state: GradientState, wants: readonly Asked[]): Query {
   const { point, purpose, sample = '' } = state.ask
   state.open = `g${++state.asked}`
   return {
@@ -259,7 +279,8 @@ function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<
   if (issues.length > 0) return issues
   try {
     const composition = program(preset.rule, config, space)
-    const given = ['z', ...drivers.of(config.driver).points(config.driver)]
+    const made = preset.host?.provides(config) ?? []
+    const given = ['z', ...drivers.of(config.driver).points(config.driver), ...made]
     for (const input of composition.source.inputs ?? [])
       if (!given.includes(input))
         issues.push({ path: 'config.driver', message: `${preset.id} needs a driver that keeps "${input}"` })

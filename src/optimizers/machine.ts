@@ -53,7 +53,12 @@ export type GradientState = {
   answer: string | null
   /** Why no more steps are taken. */
   finished: string | null
+  /** What the host part of a method keeps. */
+  kept: Slots
 }
+
+/** Inputs of rules by name, beside the gradient. */
+export type Inputs = { readonly [input: string]: Tensors }
 
 /**
  * Writes the rule of a method for a config and the tensors of a space. x is projected behind the rule; `project` does it
@@ -128,6 +133,7 @@ export class Machine<C extends Common> implements Drive {
     private readonly session: Run<C>,
     private readonly data: GradientState,
     private readonly told = NOTHING_TOLD,
+    private readonly given: Inputs = {},
   ) {
     this.space = spaceOf(session.problem)
     this.constrained =
@@ -198,7 +204,7 @@ export class Machine<C extends Common> implements Drive {
     kernel.run({
       x: data.x,
       slots: data.slots,
-      inputs: { ...data.driver.points, g: gradient, z },
+      inputs: { ...data.driver.points, ...this.given, g: gradient, z },
       scalars: { ...composition.scalars(at), t: at.t },
       seed: data.fieldSeed,
     })
@@ -223,7 +229,7 @@ export class Machine<C extends Common> implements Drive {
     kernel.run({
       x: data.driver.points[point],
       slots: Object.fromEntries(Object.keys(composition.source.slots).map((slot) => [slot, copyOf(data.slots[slot])])),
-      inputs: { ...data.driver.points, g: gradient },
+      inputs: { ...data.driver.points, ...this.given, g: gradient },
       scalars: { ...composition.scalars(at), t: at.t },
       seed: data.fieldSeed,
     })

@@ -1,6 +1,14 @@
 /** Checks what clients tell against what was asked. Pure: a refusal has changed nothing. */
 import type { Issue } from '../core/errors.js'
-import { type Observation, type Point, type Query, type Score, STATUSES, type Usage } from '../core/query.js'
+import {
+  type Observation,
+  type Point,
+  type Query,
+  type Score,
+  STATUSES,
+  type Terms,
+  type Usage,
+} from '../core/query.js'
 import { checkParams, type Problem } from '../core/space.js'
 import { elements, type FloatArray, type Tensors } from '../core/tensor.js'
 
@@ -99,13 +107,43 @@ export function checkObservation(
     })
   }
 
+  if (need('directional', 'derivatives')) {
+    const derivatives = told.derivatives!
+    if (derivatives.length !== points - 1)
+      bad('derivatives', `expected ${points - 1}, one per direction, got ${derivatives.length}`)
+    derivatives.forEach((x, i) => {
+      if (typeof x !== 'number') bad(`derivatives[${i}]`, `expected a number, got ${typeof x}`)
+      else if (!Number.isFinite(x)) broken ??= `derivatives[${i}] is ${x}`
+    })
+    clean.derivatives = [...derivatives]
+  }
+  if (need('terms', 'terms')) {
+    const terms = told.terms!
+    if (terms.length !== points) bad('terms', `expected ${points}, one per point, got ${terms.length}`)
+    const groups = groupsOf(problem)
+    clean.terms = terms.map((at, i) => {
+      if (at.losses.some((x) => !Number.isFinite(x))) broken ??= `terms[${i}] has a loss that is not finite`
+      return checkTerms(at, terms[0].losses.length, groups, `terms[${i}]`, bad)
+    })
+  }
+
   // A value that is no number is an evaluation that failed.
   if (broken && status === 'ok') {
     clean.status = 'failed'
     clean.message = [clean.message, broken].filter(Boolean).join('; ')
   }
   if (broken || clean.status === 'failed' || clean.status === 'cancelled')
-    for (const field of ['values', 'noise', 'constraints', 'gradients', 'ranking', 'completions', 'scores'] as const)
+    for (const field of [
+      'values',
+      'noise',
+      'constraints',
+      'gradients',
+      'ranking',
+      'completions',
+      'scores',
+      'derivatives',
+      'terms',
+    ] as const)
       delete clean[field]
   return clean
 }
@@ -198,6 +236,26 @@ function checkScore(score: Score, examples: number | undefined, at: string, bad:
     else clean.outputs = [...(list as readonly string[])]
   }
   return clean
+}
+
+/** Slices along the first axis that all tensors have. */
+function groupsOf({ space }: Problem): number {
+  return space.kind === 'tensors' ? Math.min(...space.tensors.map(({ shape }) => shape[0] ?? 1)) : 0
+}
+
+function checkTerms({ losses, contributors }: Terms, count: number, groups: number, at: string, bad: Bad): Terms {
+  if (losses.length === 0) bad(`${at}.losses`, 'expected at least one term')
+  if (losses.length !== count)
+    bad(`${at}.losses`, `expected ${count} terms as at the first point, got ${losses.length}`)
+  if (contributors.length !== losses.length)
+    bad(`${at}.contributors`, `expected ${losses.length} lists, one per term, got ${contributors.length}`)
+  contributors.forEach((ids, term) => {
+    ids.forEach((id, j) => {
+      if (!Number.isInteger(id) || id < 0 || id >= groups)
+        bad(`${at}.contributors[${term}][${j}]`, `expected the number of a group, 0 to ${groups - 1}, got ${id}`)
+    })
+  })
+  return { losses: [...losses], contributors: contributors.map((ids) => [...ids]) }
 }
 
 function checkUsage(usage: Usage, bad: Bad): Usage {

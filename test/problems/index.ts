@@ -10,6 +10,7 @@ import {
   rankSphere,
   rosenbrock,
   separable,
+  sumOfTerms,
   truthTable,
 } from './tensors.js'
 import { keywords } from './text.js'
@@ -21,6 +22,7 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   rosenbrock,
   'bilinear-game': bilinearGame,
   particles,
+  'sum-of-terms': sumOfTerms,
   'rank-sphere': rankSphere,
   'truth-table': truthTable,
   separable,

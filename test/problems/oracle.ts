@@ -1,6 +1,6 @@
 /** Turns a plain function into an oracle that answers a method's queries. */
 import type { Estimate } from '../../src/core/method.js'
-import type { Observation, Point, Query, Score, Want, WantKind } from '../../src/core/query.js'
+import type { Observation, Point, Query, Score, Terms, Want, WantKind } from '../../src/core/query.js'
 import type { Problem } from '../../src/core/space.js'
 import type { Dtype, FloatArray, Tensors } from '../../src/core/tensor.js'
 
@@ -31,6 +31,7 @@ export type Definition = {
   /** What estimates are judged by, where that is not the objective: a game's distance to its saddle. */
   judge?: (point: Point) => number
   gradient?: (point: Point) => Tensors
+  terms?: (point: Point) => Terms
   score?: (point: Point, examples?: readonly number[]) => Score
   complete?: (want: Completion) => readonly string[]
   offers: readonly WantKind[]
@@ -73,9 +74,18 @@ function retyped(problem: Problem, dtype: Dtype): Problem {
   return { ...problem, space: { ...space, tensors, initial: Object.fromEntries(initial) } }
 }
 
+/** The inner product of a gradient and a direction. */
+function along(gradient: Tensors, direction: Point): number {
+  if (direction.kind !== 'tensors') throw new Error(`expected tensors, got a ${direction.kind} point`)
+  let sum = 0
+  for (const [name, g] of Object.entries(gradient))
+    for (let i = 0; i < g.length; i++) sum += g[i] * direction.tensors[name][i]
+  return sum
+}
+
 export function testProblem(name: string, definition: Definition, options: ProblemOptions): TestProblem {
   const problem = options.dtype ? retyped(definition.problem, options.dtype) : definition.problem
-  const { objective, judge, gradient, score, complete, offers, optimum } = definition
+  const { objective, judge, gradient, terms, score, complete, offers, optimum } = definition
   const told = options.transform ?? ((value: number) => value)
   const scale = options.gradientScale ?? 1
   const maximize = problem.objectives[0].direction === 'maximize'
@@ -105,6 +115,9 @@ export function testProblem(name: string, definition: Definition, options: Probl
           observation = { ...observation, ranking: rankingOf(values, maximize, want.top) }
         } else if (want.kind === 'score')
           observation = { ...observation, scores: points.map((p) => score!(p, want.examples)) }
+        else if (want.kind === 'directional')
+          observation = { ...observation, derivatives: points.slice(1).map((u) => along(gradient!(points[0]), u)) }
+        else if (want.kind === 'terms') observation = { ...observation, terms: points.map((p) => terms!(p)) }
         else observation = { ...observation, completions: complete!(want), usage: { calls: want.count } }
       }
       return observation

@@ -33,7 +33,7 @@ export function quadratic({ shift = 0 }: ProblemOptions): Definition {
       },
     }),
     optimum: 0,
-    offers: ['value', 'gradient', 'ranking'],
+    offers: ['value', 'gradient', 'ranking', 'directional'],
     objective(point) {
       let sum = 0
       for (const { x, at } of parts(tensorsOf(point)))
@@ -219,5 +219,22 @@ export function particles({ shift = 0 }: ProblemOptions): Definition {
       return 0.5 * ((mean - shift) ** 2 + variance - 1 - Math.log(variance))
     },
     gradient: (point) => ({ x: tensorsOf(point).x.map((x) => x - shift) }),
+  }
+}
+
+/** The mean over 8 terms of (x_i - s_i)^2, each made of one element of x:[8], f64, from zero. 0 at the solution. */
+export function sumOfTerms({ shift = 0 }: ProblemOptions): Definition {
+  const solution = [0.5, -0.3, 0.8, -0.6, 0.2, 0.9, -0.4, 0.7].map((x) => x + shift)
+  const losses = (point: Point) => solution.map((s, i) => (tensorsOf(point).x[i] - s) ** 2)
+  return {
+    problem: minimize({
+      kind: 'tensors',
+      tensors: [{ name: 'x', shape: [8], dtype: 'f64' }],
+      initial: { x: new Float64Array(8).fill(shift) },
+    }),
+    optimum: 0,
+    offers: ['value', 'terms'],
+    objective: (point) => losses(point).reduce((sum, loss) => sum + loss, 0) / 8,
+    terms: (point) => ({ losses: losses(point), contributors: solution.map((_, i) => [i]) }),
   }
 }

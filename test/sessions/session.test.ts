@@ -122,10 +122,42 @@ describe('asking and telling', () => {
     expect(scores([score, score, score, { score: 1, examples: [1, 0], outputs: ['', ''] }])).toEqual([])
     expect(scores([score])).toEqual(['o.scores'])
     expect(scores([score, score, score, { score: 1, examples: [1] }])).toEqual(['o.scores[3].examples'])
+    const derivatives = (list: number[]) => wrong({ kind: 'directional' } as never, { derivatives: list })
+    expect(derivatives([1, 2, 3])).toEqual([])
+    expect(derivatives([1, 2])).toEqual(['o.derivatives'])
+    expect(derivatives([])).toEqual(['o.derivatives'])
     const completions = (list: string[]) => wrong({ kind: 'completion', count: 2 } as never, { completions: list })
     expect(completions(['a'])).toEqual([])
     expect(completions(['a', 'b', 'c'])).toEqual(['o.completions'])
     expect(completions([])).toEqual(['o.completions'])
+  })
+
+  it('checks terms: as many at every point, and groups that are there', async () => {
+    const { checkObservation } = await import('../../src/sessions/validate.js')
+    const space = { kind: 'tensors' as const, tensors: [{ name: 'x', shape: [3, 2], dtype: 'f64' as const }] }
+    const query = {
+      id: 'q',
+      points: [0, 1].map(() => ({ kind: 'tensors' as const, tensors: { x: new Float64Array(6) } })),
+      wants: [{ kind: 'terms' as const }],
+    }
+    const told = (terms: { losses: number[]; contributors: number[][] }[]) => {
+      const issues: { path: string }[] = []
+      const { status } = checkObservation(
+        query,
+        { queryId: 'q', status: 'ok', terms },
+        { space, objectives: [] },
+        'o',
+        issues as never,
+      )
+      return [status, ...issues.map(({ path }) => path)]
+    }
+    const good = { losses: [1, 2], contributors: [[0, 2], []] }
+    expect(told([good, good])).toEqual(['ok'])
+    expect(told([good])).toEqual(['ok', 'o.terms'])
+    expect(told([good, { losses: [1], contributors: [[0]] }])).toEqual(['ok', 'o.terms[1].losses'])
+    expect(told([good, { losses: [1, 2], contributors: [[0]] }])).toEqual(['ok', 'o.terms[1].contributors'])
+    expect(told([good, { losses: [1, 2], contributors: [[0], [3]] }])).toEqual(['ok', 'o.terms[1].contributors[1][0]'])
+    expect(told([good, { losses: [1, Number.NaN], contributors: [[0], []] }])).toEqual(['failed'])
   })
 
   it('counts a value that is no number as a failed evaluation', async () => {

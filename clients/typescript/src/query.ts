@@ -17,7 +17,8 @@ export type Point = { params?: Params; tensors?: Tensors; text?: Record<string, 
 
 export type ChatMessage = { role: string; content: string }
 export type Want =
-  | { kind: 'value' | 'gradient' }
+  /** directional: at the first point, along each of the other points. terms: at each point. */
+  | { kind: 'value' | 'gradient' | 'directional' | 'terms' }
   | { kind: 'ranking'; top: number }
   | {
       kind: 'completion'
@@ -43,6 +44,8 @@ export type Query = {
 
 export type Status = 'ok' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'
 export type Score = { score: number; examples?: number[]; outputs?: string[] }
+/** The terms of an objective at a point, and of each the groups (slices along the first axis) that it was made of. */
+export type Terms = { losses: readonly number[]; contributors: readonly (readonly number[])[] }
 
 /** What was found out. Give what the query wants: per point a value (or one per objective), gradients, a ranking … */
 export type Observation = {
@@ -57,6 +60,10 @@ export type Observation = {
   ranking?: readonly (number | readonly number[])[]
   completions?: readonly string[]
   scores?: readonly Score[]
+  /** One per direction. */
+  derivatives?: readonly number[]
+  /** One per point. */
+  terms?: readonly Terms[]
   usage?: { calls?: number; promptTokens?: number; completionTokens?: number; money?: number }
   message?: string
   /** For a point that was not asked: the point, without a query id. */
@@ -115,6 +122,8 @@ function toWant({ kind }: QueryMessage['wants'][number]): Want {
       return { kind: 'score', examples: kind.value.examples }
     case 'value':
     case 'gradient':
+    case 'directional':
+    case 'terms':
       return { kind: kind.case }
     default:
       throw new TypeError('the server asks for something that this version of the client does not know')
@@ -152,6 +161,11 @@ export const fromObservation = (o: Observation): MessageInitShape<typeof Observa
   ranking: o.ranking && { ties: o.ranking.map((tie) => ({ points: list(tie) })) },
   completions: o.completions && [...o.completions],
   scores: o.scores?.map((s) => ({ ...s })),
+  derivatives: o.derivatives && [...o.derivatives],
+  terms: o.terms?.map(({ losses, contributors }) => ({
+    losses: [...losses],
+    contributors: contributors.map((ids) => ({ ids: [...ids] })),
+  })),
   usage: o.usage && {
     calls: BigInt(o.usage.calls ?? 0),
     promptTokens: BigInt(o.usage.promptTokens ?? 0),

@@ -5,22 +5,14 @@
  * What a round draws at random is a function of the session's seed, the round and the job (the words of a Philox
  * counter), so that directions are drawn again where they are needed, and the state holds none.
  */
-import type { z } from 'zod'
 import type { Issue } from '../../core/errors.js'
-import {
-  defineMethod,
-  type Facts,
-  type Method,
-  type Outcome,
-  type Recipe,
-  type Reference,
-  type Run,
-} from '../../core/method.js'
+import { defineMethod, type Method, type Outcome, type Run } from '../../core/method.js'
 import type { Event, Observation, Query } from '../../core/query.js'
 import { Rng, rngStream } from '../../core/rng.js'
 import type { Problem } from '../../core/space.js'
 import type { Tree } from '../../core/tree.js'
 import { type Flat, flatOf, spaceOf } from '../../optimizers/flat.js'
+import type { Described } from '../../optimizers/turns.js'
 
 export type Round = {
   key0: number
@@ -52,17 +44,7 @@ export type Answers = {
 }
 
 /** A method in rounds as data. Between the ask and the answer of a round, `own` stays as it is. */
-export type Rounds<C, S extends Tree> = {
-  id: string
-  title: string
-  summary: string
-  references: readonly Reference[]
-  config: z.ZodType<C>
-  recipes: readonly Recipe<C>[]
-  equations: Method<C, Tree>['equations']
-  invariances?: Facts['invariances']
-  check?(config: C, problem: Problem): Issue[]
-  init(run: Run<C>, flat: Flat, seed: number): S
+export type Rounds<C, S extends Tree> = Omit<Described<C, S>, 'needs'> & {
   plan(run: Run<C>, flat: Flat, own: S, round: Round): Plan
   /** The points of a job, as fresh vectors: they are moved into the box of the space. */
   points(run: Run<C>, flat: Flat, own: S, round: Round, job: number): readonly Float64Array[]
@@ -70,10 +52,6 @@ export type Rounds<C, S extends Tree> = {
   label(run: Run<C>, own: S, round: Round, job: number): { purpose: string; sampleKey?: string }
   /** Takes the answers (at worst none, all jobs being infeasible) and moves on. */
   learn(run: Run<C>, flat: Flat, own: S, round: Round, answers: Answers): void
-  estimate(
-    run: Run<C>,
-    own: S,
-  ): { x: Float64Array; kind: 'iterate' | 'average'; step: number; metrics?: { [name: string]: number } }
 }
 
 /** The random numbers of a job in a round, the present one by default: the same whenever they are drawn. */

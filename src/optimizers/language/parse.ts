@@ -1,8 +1,17 @@
 /** Rule text to located syntax trees. mathjs gives the tree and the LaTeX; it never evaluates anything. */
-import { type MathNode, parse as parseMath } from 'mathjs/number'
+import { createRequire } from 'node:module'
+import type { MathNode } from 'mathjs/number'
 import type { Issue } from '../../core/errors.js'
 import { texName, toLatex } from './latex.js'
 import { SyntaxProblem, type Token, tokenize } from './lex.js'
+
+const require = createRequire(import.meta.url)
+let mathjs: typeof import('mathjs/number') | undefined
+/** mathjs is loaded with the first rule: it takes as long to load as the rest of a server together. */
+const parseMath = (text: string): MathNode => {
+  mathjs ??= require('mathjs/number') as typeof import('mathjs/number')
+  return mathjs.parse(text)
+}
 
 /** Limits that keep any text cheap to check, its program small, and the list of what is wrong with it readable. */
 export const LIMITS = {

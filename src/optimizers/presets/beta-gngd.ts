@@ -1,6 +1,6 @@
 /** Chen, Zhou, Liang, Lu, "Generalized-Smooth Nonconvex Optimization is As Efficient As Smooth Nonconvex Optimization", ICML 2023, algorithms 1 and 2. */
 import type { At } from '../compose.js'
-import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { gradientMethod, type Preset, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 
 const fields = {
@@ -27,7 +27,7 @@ function rule({ beta, driver }: PresetConfig<typeof fields>) {
   }
 }
 
-export const method = gradientMethod<typeof fields>({
+export const betaGngd = {
   id: 'beta-gngd',
   title: 'Normalized gradient descent',
   summary:
@@ -44,13 +44,7 @@ export const method = gradientMethod<typeof fields>({
   fields,
   rule,
   invariances: ['translation'],
-  recipes: [
-    { problem: 'quadratic', config: { beta: 0.5 }, maxEvaluations: 500, target: 1e-3 },
-    {
-      problem: 'quadratic',
-      config: { beta: 1, driver: { id: 'previous', period: 10 }, schedule: { id: 'linear', steps: 200 } },
-      maxEvaluations: 400,
-      target: 1e-3,
-    },
-  ],
-})
+  recipes: [{ problem: 'quadratic', config: { beta: 0.5 }, maxEvaluations: 500, target: 1e-3 }],
+} satisfies Preset<typeof fields>
+
+export const method = gradientMethod<typeof fields>(betaGngd)

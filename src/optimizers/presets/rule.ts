@@ -36,26 +36,32 @@ const fields = {
     'State that the text keeps between steps: like each tensor, one number per tensor or for all, row or column means. ' +
       '"inferred": every name that is read before it is assigned is a slot like each tensor, zero at the start.',
   ),
+  inputs: field(
+    z.array(z.string()).default([]),
+    'Points that the driver keeps, to be used by name: `past` of `previous`, `probe` and `along` of `hutchinson`, ' +
+      '`direction` of `newton`.',
+  ),
   hyperparameters: field(z.record(z.string(), z.number()).default({}), 'Numbers that the text uses by name.', {
     mutable: true,
   }),
 }
 type Config = PresetConfig<typeof fields>
 
-const slotsOf = ({ text, slots, hyperparameters }: Config) =>
-  slots === 'inferred' ? selfDeclared(text, Object.keys(hyperparameters)).slots : slots
+const slotsOf = ({ text, slots, inputs, hyperparameters }: Config) =>
+  slots === 'inferred' ? selfDeclared(text, [...Object.keys(hyperparameters), ...inputs]).slots : slots
 
 const piece = (config: Config) => ({
   text: config.text,
   slots: slotsOf(config),
+  inputs: config.inputs,
   scalars: () => config.hyperparameters,
 })
 
 /** The text by itself, so that lines and columns are those that its author sees. */
 function check(config: Config): Issue[] {
-  const { text, hyperparameters } = config
+  const { text, inputs, hyperparameters } = config
   try {
-    compileRule({ text, slots: slotsOf(config), hyperparameters: ['lr', ...Object.keys(hyperparameters)] })
+    compileRule({ text, slots: slotsOf(config), hyperparameters: ['lr', ...Object.keys(hyperparameters)], inputs })
     return []
   } catch (error) {
     if (!(error instanceof AsktellError)) throw error

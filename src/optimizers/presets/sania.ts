@@ -21,7 +21,10 @@ const fields = {
       'hutchinson and newton need the driver of that name.',
     { source: 'section 3' },
   ),
-  fstar: real('The least value of the objective, or of its samples.', { default: 0, source: 'section 2' }),
+  fstar: real('The least value of the objective, or of its samples; of a maximized one, minus its greatest.', {
+    default: 0,
+    source: 'section 2',
+  }),
   beta2: real('Decay of the means of the preconditioner.', { default: 0.999, min: 0, below: 1, source: 'section 5' }),
   eps: real('Least element of the preconditioner; tiny ones keep the invariance to scale.', {
     default: 0.1,

@@ -7,8 +7,8 @@ import { z } from 'zod'
 import type { Issue } from '../../core/errors.js'
 import { field } from '../../core/schema.js'
 import type { Problem, TensorsSpace } from '../../core/space.js'
-import type { FloatArray, Tensors } from '../../core/tensor.js'
-import { gradientMethod, type PresetConfig } from '../gradient.js'
+import type { FloatArray } from '../../core/tensor.js'
+import { gradientMethod, type Host, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 
 const fields = {
@@ -68,22 +68,24 @@ function divide(g: FloatArray, a: Float64Array, k: number): FloatArray {
   return out
 }
 
-function precondition(config: Config, space: TensorsSpace, gradient: Tensors, point: Tensors): Tensors {
-  const partner = new Map(
-    config.pairs.flatMap(
-      ({ left, right }) =>
-        [
-          [left, right],
-          [right, left],
-        ] as const,
-    ),
-  )
-  return Object.fromEntries(
-    space.tensors.map(({ name, shape }) => {
+const host: Host<Config> = {
+  provides: () => ['g'],
+  inputs(config, space, { gradient, point }) {
+    const partner = new Map(
+      config.pairs.flatMap(
+        ({ left, right }) =>
+          [
+            [left, right],
+            [right, left],
+          ] as const,
+      ),
+    )
+    const scaled = space.tensors.map(({ name, shape }) => {
       const k = shape[1]
       return [name, divide(gradient[name], gram(point[partner.get(name) ?? name], k, config), k)]
-    }),
-  )
+    })
+    return { g: Object.fromEntries(scaled) }
+  },
 }
 
 function check({ pairs }: Config, problem: Problem): Issue[] {
@@ -129,7 +131,7 @@ export const method = gradientMethod<typeof fields>({
     },
   ],
   fields,
-  precondition,
+  host,
   rule: () => ({ text: 'x = x - lr*g' }),
   check,
   recipes: [{ problem: 'low-rank', config: { smallestEigenvalue: 0.1 }, maxEvaluations: 100, target: 1e-6 }],

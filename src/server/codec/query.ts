@@ -83,6 +83,8 @@ export function wantToProto(want: Want): MessageInitShape<typeof WantSchema> {
   switch (want.kind) {
     case 'value':
     case 'gradient':
+    case 'directional':
+    case 'terms':
       return { kind: { case: want.kind, value: {} } }
     case 'ranking':
       return { kind: { case: 'ranking', value: { top: want.top } } }
@@ -143,6 +145,10 @@ export function observationFromProto(
         examples: unlessEmpty(examples),
         outputs: unlessEmpty(outputs),
       })),
+    ),
+    derivatives: unlessEmpty(o.derivatives),
+    terms: unlessEmpty(
+      o.terms.map(({ losses, contributors }) => ({ losses, contributors: contributors.map(({ ids }) => ids) })),
     ),
     usage: o.usage && usageFromProto(o.usage, `${path}.usage`),
     ...(o.message && { message: o.message }),

@@ -51,11 +51,12 @@ export class Session {
   ask(count = 1): readonly Query[] {
     return this.step({ type: 'capacity', count })
   }
-  tell(query: Query, told: readonly number[] | Exclude<Observation['status'], 'ok'>): void {
+  /** Tells values, a status other than ok, or whatever else was wanted. */
+  tell(query: Query, told: readonly number[] | Exclude<Observation['status'], 'ok'> | Partial<Observation>): void {
     const observation: Observation =
       typeof told === 'string'
         ? { queryId: query.id, status: told }
-        : { queryId: query.id, status: 'ok', values: told.map((value) => [value]) }
+        : { queryId: query.id, status: 'ok', ...('map' in told ? { values: told.map((value) => [value]) } : told) }
     this.step({ type: 'observation', query, observation })
   }
   /** Answers whole rounds, and hands `see` every query of a round once its answers are told. */

@@ -23,6 +23,7 @@ from .errors import (
 )
 from .models import (
     CompletionWant,
+    DirectionalWant,
     Estimate,
     GradientWant,
     Method,
@@ -36,6 +37,8 @@ from .models import (
     SessionInfo,
     Step,
     Task,
+    Terms,
+    TermsWant,
     TrialRecord,
     Usage,
     ValueWant,
@@ -70,6 +73,7 @@ __all__ = [
     "CompletionWant",
     "Conflict",
     "DeadlineExceeded",
+    "DirectionalWant",
     "Estimate",
     "FailedPrecondition",
     "Float",
@@ -102,6 +106,8 @@ __all__ = [
     "Stream",
     "Task",
     "TensorSpace",
+    "Terms",
+    "TermsWant",
     "TextComponent",
     "TextSpace",
     "Trial",

@@ -14,6 +14,7 @@ from . import tensors
 from ._gen import method_pb2, query_pb2, service_pb2, session_pb2
 from .models import (
     CompletionWant,
+    DirectionalWant,
     Estimate,
     EstimatePoint,
     Facts,
@@ -29,6 +30,8 @@ from .models import (
     SessionInfo,
     Short,
     Step,
+    Terms,
+    TermsWant,
     TrialRecord,
     Usage,
     ValueWant,
@@ -52,6 +55,7 @@ def encode_observation(
         constraints=_numbers(o.constraints, 1 if points == 1 else points),
         completions=[o.completions] if isinstance(o.completions, str) else o.completions,
         message=o.message,
+        derivatives=[float(d) for d in o.derivatives],
     )
     if with_gradient:
         manifest = tensor_space_of(session).manifest if o.gradient is not None else {}
@@ -64,6 +68,10 @@ def encode_observation(
         for score in o.score if isinstance(o.score, Sequence) else [o.score]:
             of = score if isinstance(score, Score) else Score(float(score))
             proto.scores.add(score=of.score, examples=of.examples, outputs=of.outputs)
+    if o.terms is not None:
+        for terms in [o.terms] if isinstance(o.terms, Terms) else o.terms:
+            groups = [query_pb2.Groups(ids=[int(i) for i in ids]) for ids in terms.contributors]
+            proto.terms.add(losses=[float(loss) for loss in terms.losses], contributors=groups)
     if o.usage is not None:
         u = o.usage
         usage = query_pb2.Usage(
@@ -177,6 +185,10 @@ def _parse_want(w: query_pb2.Want) -> Want:
         return CompletionWant(c.purpose, messages, c.count, c.temperature, c.max_tokens)
     if kind == "score":
         return ScoreWant(tuple(w.score.examples))
+    if kind == "directional":
+        return DirectionalWant()
+    if kind == "terms":
+        return TermsWant()
     raise ValueError("the server wants something that this client does not know: update the package")
 
 

@@ -51,7 +51,17 @@ class ScoreWant:
     examples: tuple[int, ...]
 
 
-Want = Union[ValueWant, GradientWant, RankingWant, CompletionWant, ScoreWant]
+@dataclass(frozen=True)
+class DirectionalWant:
+    """The derivative of the objective at the first point along each of the other points, which are directions."""
+
+
+@dataclass(frozen=True)
+class TermsWant:
+    """Of an objective that is a mean of terms: at each point every term, and which parameters it depends on."""
+
+
+Want = Union[ValueWant, GradientWant, RankingWant, CompletionWant, ScoreWant, DirectionalWant, TermsWant]
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class Query:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds of want: value, gradient, ranking, completion, score."""
+        """The kinds of want: value, gradient, ranking, completion, score, directional, terms."""
         return frozenset(type(want).__name__[: -len("Want")].lower() for want in self.wants)
 
 
@@ -101,6 +111,17 @@ class Score:
     score: float
     examples: Sequence[float] = ()
     outputs: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of an objective at a point, and of each the groups of parameters that it was made of.
+
+    Group i is the i-th slice of every tensor along its first axis.
+    """
+
+    losses: Sequence[float]
+    contributors: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -125,6 +146,8 @@ class Observation:
         ranking: indices of the points, best first; a nested sequence is a group of ties. Points left out are last.
         completions: as many texts as were wanted.
         score: a number or a Score; for several points a list of such.
+        derivatives: one number per direction.
+        terms: the Terms; for several points a list of such.
         constraints: one number per constraint, feasible when <= 0; for several points a list per point.
         noise: standard deviation of the noise of each value, laid out as `value`.
         status: "ok"; "failed": the point may be tried again; "infeasible": it can never work; "pruned": stopped
@@ -140,6 +163,8 @@ class Observation:
     ranking: Sequence[int | Sequence[int]] | None = None
     completions: Sequence[str] = ()
     score: float | Score | Sequence[float | Score] | None = None
+    derivatives: Sequence[float] = ()
+    terms: Terms | Sequence[Terms] | None = None
     constraints: Sequence[float] | Sequence[Sequence[float]] | None = None
     noise: float | Sequence[float] | Sequence[Sequence[float]] | None = None
     status: str = "ok"
@@ -359,7 +384,7 @@ class Method:
     config_hash: str
     #: The rule as LaTeX, one equation each.
     equations: tuple[str, ...]
-    #: What it asks with its default config: value, gradient, ranking, completion, score.
+    #: What it asks with its default config: value, gradient, ranking, completion, score, directional, terms.
     needs: tuple[str, ...]
     facts: Facts
 

@@ -93,18 +93,22 @@ class Query(_message.Message):
     def __init__(self, id: _Optional[str] = ..., points: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., wants: _Optional[_Iterable[_Union[Want, _Mapping]]] = ..., sample_key: _Optional[str] = ..., purpose: _Optional[str] = ..., trial: _Optional[int] = ..., lease_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Want(_message.Message):
-    __slots__ = ("value", "gradient", "ranking", "completion", "score")
+    __slots__ = ("value", "gradient", "ranking", "completion", "score", "directional", "terms")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_FIELD_NUMBER: _ClassVar[int]
     RANKING_FIELD_NUMBER: _ClassVar[int]
     COMPLETION_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    DIRECTIONAL_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     value: ValueWant
     gradient: GradientWant
     ranking: RankingWant
     completion: CompletionWant
     score: ScoreWant
-    def __init__(self, value: _Optional[_Union[ValueWant, _Mapping]] = ..., gradient: _Optional[_Union[GradientWant, _Mapping]] = ..., ranking: _Optional[_Union[RankingWant, _Mapping]] = ..., completion: _Optional[_Union[CompletionWant, _Mapping]] = ..., score: _Optional[_Union[ScoreWant, _Mapping]] = ...) -> None: ...
+    directional: DirectionalWant
+    terms: TermsWant
+    def __init__(self, value: _Optional[_Union[ValueWant, _Mapping]] = ..., gradient: _Optional[_Union[GradientWant, _Mapping]] = ..., ranking: _Optional[_Union[RankingWant, _Mapping]] = ..., completion: _Optional[_Union[CompletionWant, _Mapping]] = ..., score: _Optional[_Union[ScoreWant, _Mapping]] = ..., directional: _Optional[_Union[DirectionalWant, _Mapping]] = ..., terms: _Optional[_Union[TermsWant, _Mapping]] = ...) -> None: ...
 
 class ValueWant(_message.Message):
     __slots__ = ()
@@ -148,8 +152,16 @@ class ScoreWant(_message.Message):
     examples: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, examples: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class DirectionalWant(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class TermsWant(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class Observation(_message.Message):
-    __slots__ = ("query_id", "status", "values", "noise", "constraints", "gradients", "ranking", "completions", "scores", "usage", "message", "point")
+    __slots__ = ("query_id", "status", "values", "noise", "constraints", "gradients", "ranking", "completions", "scores", "usage", "message", "point", "derivatives", "terms")
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +174,8 @@ class Observation(_message.Message):
     USAGE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     POINT_FIELD_NUMBER: _ClassVar[int]
+    DERIVATIVES_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     status: ObservationStatus
     values: _containers.RepeatedCompositeFieldContainer[Numbers]
@@ -174,7 +188,9 @@ class Observation(_message.Message):
     usage: Usage
     message: str
     point: Point
-    def __init__(self, query_id: _Optional[str] = ..., status: _Optional[_Union[ObservationStatus, str]] = ..., values: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., constraints: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., gradients: _Optional[_Iterable[_Union[_tensor_pb2.Tensors, _Mapping]]] = ..., ranking: _Optional[_Union[Ranking, _Mapping]] = ..., completions: _Optional[_Iterable[str]] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., message: _Optional[str] = ..., point: _Optional[_Union[Point, _Mapping]] = ...) -> None: ...
+    derivatives: _containers.RepeatedScalarFieldContainer[float]
+    terms: _containers.RepeatedCompositeFieldContainer[Terms]
+    def __init__(self, query_id: _Optional[str] = ..., status: _Optional[_Union[ObservationStatus, str]] = ..., values: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., constraints: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., gradients: _Optional[_Iterable[_Union[_tensor_pb2.Tensors, _Mapping]]] = ..., ranking: _Optional[_Union[Ranking, _Mapping]] = ..., completions: _Optional[_Iterable[str]] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., message: _Optional[str] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., derivatives: _Optional[_Iterable[float]] = ..., terms: _Optional[_Iterable[_Union[Terms, _Mapping]]] = ...) -> None: ...
 
 class Numbers(_message.Message):
     __slots__ = ("values",)
@@ -203,6 +219,20 @@ class Score(_message.Message):
     examples: _containers.RepeatedScalarFieldContainer[float]
     outputs: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, score: _Optional[float] = ..., examples: _Optional[_Iterable[float]] = ..., outputs: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Terms(_message.Message):
+    __slots__ = ("losses", "contributors")
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTORS_FIELD_NUMBER: _ClassVar[int]
+    losses: _containers.RepeatedScalarFieldContainer[float]
+    contributors: _containers.RepeatedCompositeFieldContainer[Groups]
+    def __init__(self, losses: _Optional[_Iterable[float]] = ..., contributors: _Optional[_Iterable[_Union[Groups, _Mapping]]] = ...) -> None: ...
+
+class Groups(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("calls", "prompt_tokens", "completion_tokens", "money")

@@ -78,7 +78,7 @@ export type Method = Message<"asktell.v1.Method"> & {
   equations: string[];
 
   /**
-   * What it asks with its default config: value, gradient, ranking, completion, score.
+   * What it asks with its default config: value, gradient, ranking, completion, score, directional, terms.
    *
    * @generated from field: repeated string needs = 11;
    */

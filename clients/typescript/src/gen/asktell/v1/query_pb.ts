@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/query.proto.
  */
 export const file_asktell_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChZhc2t0ZWxsL3YxL3F1ZXJ5LnByb3RvEgphc2t0ZWxsLnYxIpQBCgVQb2ludBImCgd0ZW5zb3JzGAEgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzSAASKQoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiAKBHRleHQYAyABKAsyEC5hc2t0ZWxsLnYxLlRleHRIABIOCgRpdGVtGAQgASgJSABCBgoEa2luZCJvCgRUZXh0EjQKCmNvbXBvbmVudHMYASADKAsyIC5hc2t0ZWxsLnYxLlRleHQuQ29tcG9uZW50c0VudHJ5GjEKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItwBCgVRdWVyeRIKCgJpZBgBIAEoCRIhCgZwb2ludHMYAiADKAsyES5hc2t0ZWxsLnYxLlBvaW50Eh8KBXdhbnRzGAMgAygLMhAuYXNrdGVsbC52MS5XYW50EhIKCnNhbXBsZV9rZXkYBCABKAkSDwoHcHVycG9zZRgFIAEoCRISCgV0cmlhbBgGIAEoA0gAiAEBEi8KC2xlYXNlX3VudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GAggASgFQggKBl90cmlhbCLqAQoEV2FudBImCgV2YWx1ZRgBIAEoCzIVLmFza3RlbGwudjEuVmFsdWVXYW50SAASLAoIZ3JhZGllbnQYAiABKAsyGC5hc2t0ZWxsLnYxLkdyYWRpZW50V2FudEgAEioKB3JhbmtpbmcYAyABKAsyFy5hc2t0ZWxsLnYxLlJhbmtpbmdXYW50SAASMAoKY29tcGxldGlvbhgEIAEoCzIaLmFza3RlbGwudjEuQ29tcGxldGlvbldhbnRIABImCgVzY29yZRgFIAEoCzIVLmFza3RlbGwudjEuU2NvcmVXYW50SABCBgoEa2luZCILCglWYWx1ZVdhbnQiDgoMR3JhZGllbnRXYW50IhoKC1JhbmtpbmdXYW50EgsKA3RvcBgBIAEoBSKEAQoOQ29tcGxldGlvbldhbnQSDwoHcHVycG9zZRgBIAEoCRIpCghtZXNzYWdlcxgCIAMoCzIXLmFza3RlbGwudjEuQ2hhdE1lc3NhZ2USDQoFY291bnQYAyABKAUSEwoLdGVtcGVyYXR1cmUYBCABKAESEgoKbWF4X3Rva2VucxgFIAEoBSIsCgtDaGF0TWVzc2FnZRIMCgRyb2xlGAEgASgJEg8KB2NvbnRlbnQYAiABKAkiHQoJU2NvcmVXYW50EhAKCGV4YW1wbGVzGAEgAygFIpwDCgtPYnNlcnZhdGlvbhIQCghxdWVyeV9pZBgBIAEoCRItCgZzdGF0dXMYAiABKA4yHS5hc2t0ZWxsLnYxLk9ic2VydmF0aW9uU3RhdHVzEiMKBnZhbHVlcxgDIAMoCzITLmFza3RlbGwudjEuTnVtYmVycxIiCgVub2lzZRgEIAMoCzITLmFza3RlbGwudjEuTnVtYmVycxIoCgtjb25zdHJhaW50cxgFIAMoCzITLmFza3RlbGwudjEuTnVtYmVycxImCglncmFkaWVudHMYBiADKAsyEy5hc2t0ZWxsLnYxLlRlbnNvcnMSJAoHcmFua2luZxgHIAEoCzITLmFza3RlbGwudjEuUmFua2luZxITCgtjb21wbGV0aW9ucxgIIAMoCRIhCgZzY29yZXMYCSADKAsyES5hc2t0ZWxsLnYxLlNjb3JlEiAKBXVzYWdlGAogASgLMhEuYXNrdGVsbC52MS5Vc2FnZRIPCgdtZXNzYWdlGAsgASgJEiAKBXBvaW50GAwgASgLMhEuYXNrdGVsbC52MS5Qb2ludCIZCgdOdW1iZXJzEg4KBnZhbHVlcxgBIAMoASIoCgdSYW5raW5nEh0KBHRpZXMYASADKAsyDy5hc2t0ZWxsLnYxLlRpZSIVCgNUaWUSDgoGcG9pbnRzGAEgAygFIjkKBVNjb3JlEg0KBXNjb3JlGAEgASgBEhAKCGV4YW1wbGVzGAIgAygBEg8KB291dHB1dHMYAyADKAkiVwoFVXNhZ2USDQoFY2FsbHMYASABKAMSFQoNcHJvbXB0X3Rva2VucxgCIAEoAxIZChFjb21wbGV0aW9uX3Rva2VucxgDIAEoAxINCgVtb25leRgEIAEoASK/AgoFVHJpYWwSDgoGbnVtYmVyGAEgASgDEhAKCHF1ZXJ5X2lkGAIgASgJEiUKBXN0YXRlGAMgASgOMhYuYXNrdGVsbC52MS5UcmlhbFN0YXRlEicKBnBhcmFtcxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDgoGdmFsdWVzGAUgAygBEi8KDWludGVybWVkaWF0ZXMYBiADKAsyGC5hc2t0ZWxsLnYxLkludGVybWVkaWF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYCSABKAkSEwoLY29uc3RyYWludHMYCiADKAEiKwoMSW50ZXJtZWRpYXRlEgwKBHN0ZXAYASABKAMSDQoFdmFsdWUYAiABKAEiRwoFU2hvcnQSDgoGcmVhc29uGAEgASgJEi4KC3JldHJ5X2FmdGVyGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKtUBChFPYnNlcnZhdGlvblN0YXR1cxIiCh5PQlNFUlZBVElPTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVPQlNFUlZBVElPTl9TVEFUVVNfT0sQARIdChlPQlNFUlZBVElPTl9TVEFUVVNfRkFJTEVEEAISIQodT0JTRVJWQVRJT05fU1RBVFVTX0lORkVBU0lCTEUQAxIdChlPQlNFUlZBVElPTl9TVEFUVVNfUFJVTkVEEAQSIAocT0JTRVJWQVRJT05fU1RBVFVTX0NBTkNFTExFRBAFKt0BCgpUcmlhbFN0YXRlEhsKF1RSSUFMX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTVFJJQUxfU1RBVEVfV0FJVElORxABEhcKE1RSSUFMX1NUQVRFX1JVTk5JTkcQAhIZChVUUklBTF9TVEFURV9DT01QTEVURUQQAxIWChJUUklBTF9TVEFURV9GQUlMRUQQBBIaChZUUklBTF9TVEFURV9JTkZFQVNJQkxFEAUSFgoSVFJJQUxfU1RBVEVfUFJVTkVEEAYSGQoVVFJJQUxfU1RBVEVfQ0FOQ0VMTEVEEAdiBnByb3RvMw", [file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChZhc2t0ZWxsL3YxL3F1ZXJ5LnByb3RvEgphc2t0ZWxsLnYxIpQBCgVQb2ludBImCgd0ZW5zb3JzGAEgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzSAASKQoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiAKBHRleHQYAyABKAsyEC5hc2t0ZWxsLnYxLlRleHRIABIOCgRpdGVtGAQgASgJSABCBgoEa2luZCJvCgRUZXh0EjQKCmNvbXBvbmVudHMYASADKAsyIC5hc2t0ZWxsLnYxLlRleHQuQ29tcG9uZW50c0VudHJ5GjEKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItwBCgVRdWVyeRIKCgJpZBgBIAEoCRIhCgZwb2ludHMYAiADKAsyES5hc2t0ZWxsLnYxLlBvaW50Eh8KBXdhbnRzGAMgAygLMhAuYXNrdGVsbC52MS5XYW50EhIKCnNhbXBsZV9rZXkYBCABKAkSDwoHcHVycG9zZRgFIAEoCRISCgV0cmlhbBgGIAEoA0gAiAEBEi8KC2xlYXNlX3VudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GAggASgFQggKBl90cmlhbCLGAgoEV2FudBImCgV2YWx1ZRgBIAEoCzIVLmFza3RlbGwudjEuVmFsdWVXYW50SAASLAoIZ3JhZGllbnQYAiABKAsyGC5hc2t0ZWxsLnYxLkdyYWRpZW50V2FudEgAEioKB3JhbmtpbmcYAyABKAsyFy5hc2t0ZWxsLnYxLlJhbmtpbmdXYW50SAASMAoKY29tcGxldGlvbhgEIAEoCzIaLmFza3RlbGwudjEuQ29tcGxldGlvbldhbnRIABImCgVzY29yZRgFIAEoCzIVLmFza3RlbGwudjEuU2NvcmVXYW50SAASMgoLZGlyZWN0aW9uYWwYBiABKAsyGy5hc2t0ZWxsLnYxLkRpcmVjdGlvbmFsV2FudEgAEiYKBXRlcm1zGAcgASgLMhUuYXNrdGVsbC52MS5UZXJtc1dhbnRIAEIGCgRraW5kIgsKCVZhbHVlV2FudCIOCgxHcmFkaWVudFdhbnQiGgoLUmFua2luZ1dhbnQSCwoDdG9wGAEgASgFIoQBCg5Db21wbGV0aW9uV2FudBIPCgdwdXJwb3NlGAEgASgJEikKCG1lc3NhZ2VzGAIgAygLMhcuYXNrdGVsbC52MS5DaGF0TWVzc2FnZRINCgVjb3VudBgDIAEoBRITCgt0ZW1wZXJhdHVyZRgEIAEoARISCgptYXhfdG9rZW5zGAUgASgFIiwKC0NoYXRNZXNzYWdlEgwKBHJvbGUYASABKAkSDwoHY29udGVudBgCIAEoCSIdCglTY29yZVdhbnQSEAoIZXhhbXBsZXMYASADKAUiEQoPRGlyZWN0aW9uYWxXYW50IgsKCVRlcm1zV2FudCLTAwoLT2JzZXJ2YXRpb24SEAoIcXVlcnlfaWQYASABKAkSLQoGc3RhdHVzGAIgASgOMh0uYXNrdGVsbC52MS5PYnNlcnZhdGlvblN0YXR1cxIjCgZ2YWx1ZXMYAyADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSIgoFbm9pc2UYBCADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSKAoLY29uc3RyYWludHMYBSADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSJgoJZ3JhZGllbnRzGAYgAygLMhMuYXNrdGVsbC52MS5UZW5zb3JzEiQKB3JhbmtpbmcYByABKAsyEy5hc2t0ZWxsLnYxLlJhbmtpbmcSEwoLY29tcGxldGlvbnMYCCADKAkSIQoGc2NvcmVzGAkgAygLMhEuYXNrdGVsbC52MS5TY29yZRIgCgV1c2FnZRgKIAEoCzIRLmFza3RlbGwudjEuVXNhZ2USDwoHbWVzc2FnZRgLIAEoCRIgCgVwb2ludBgMIAEoCzIRLmFza3RlbGwudjEuUG9pbnQSEwoLZGVyaXZhdGl2ZXMYDSADKAESIAoFdGVybXMYDiADKAsyES5hc2t0ZWxsLnYxLlRlcm1zIhkKB051bWJlcnMSDgoGdmFsdWVzGAEgAygBIigKB1JhbmtpbmcSHQoEdGllcxgBIAMoCzIPLmFza3RlbGwudjEuVGllIhUKA1RpZRIOCgZwb2ludHMYASADKAUiOQoFU2NvcmUSDQoFc2NvcmUYASABKAESEAoIZXhhbXBsZXMYAiADKAESDwoHb3V0cHV0cxgDIAMoCSJBCgVUZXJtcxIOCgZsb3NzZXMYASADKAESKAoMY29udHJpYnV0b3JzGAIgAygLMhIuYXNrdGVsbC52MS5Hcm91cHMiFQoGR3JvdXBzEgsKA2lkcxgBIAMoBSJXCgVVc2FnZRINCgVjYWxscxgBIAEoAxIVCg1wcm9tcHRfdG9rZW5zGAIgASgDEhkKEWNvbXBsZXRpb25fdG9rZW5zGAMgASgDEg0KBW1vbmV5GAQgASgBIr8CCgVUcmlhbBIOCgZudW1iZXIYASABKAMSEAoIcXVlcnlfaWQYAiABKAkSJQoFc3RhdGUYAyABKA4yFi5hc2t0ZWxsLnYxLlRyaWFsU3RhdGUSJwoGcGFyYW1zGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZ2YWx1ZXMYBSADKAESLwoNaW50ZXJtZWRpYXRlcxgGIAMoCzIYLmFza3RlbGwudjEuSW50ZXJtZWRpYXRlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbWVzc2FnZRgJIAEoCRITCgtjb25zdHJhaW50cxgKIAMoASIrCgxJbnRlcm1lZGlhdGUSDAoEc3RlcBgBIAEoAxINCgV2YWx1ZRgCIAEoASJHCgVTaG9ydBIOCgZyZWFzb24YASABKAkSLgoLcmV0cnlfYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q1QEKEU9ic2VydmF0aW9uU3RhdHVzEiIKHk9CU0VSVkFUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFU9CU0VSVkFUSU9OX1NUQVRVU19PSxABEh0KGU9CU0VSVkFUSU9OX1NUQVRVU19GQUlMRUQQAhIhCh1PQlNFUlZBVElPTl9TVEFUVVNfSU5GRUFTSUJMRRADEh0KGU9CU0VSVkFUSU9OX1NUQVRVU19QUlVORUQQBBIgChxPQlNFUlZBVElPTl9TVEFUVVNfQ0FOQ0VMTEVEEAUq3QEKClRyaWFsU3RhdGUSGwoXVFJJQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNUUklBTF9TVEFURV9XQUlUSU5HEAESFwoTVFJJQUxfU1RBVEVfUlVOTklORxACEhkKFVRSSUFMX1NUQVRFX0NPTVBMRVRFRBADEhYKElRSSUFMX1NUQVRFX0ZBSUxFRBAEEhoKFlRSSUFMX1NUQVRFX0lORkVBU0lCTEUQBRIWChJUUklBTF9TVEFURV9QUlVORUQQBhIZChVUUklBTF9TVEFURV9DQU5DRUxMRUQQB2IGcHJvdG8z", [file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Where something is asked, or what was found best.
@@ -179,6 +179,18 @@ export type Want = Message<"asktell.v1.Want"> & {
      */
     value: ScoreWant;
     case: "score";
+  } | {
+    /**
+     * @generated from field: asktell.v1.DirectionalWant directional = 6;
+     */
+    value: DirectionalWant;
+    case: "directional";
+  } | {
+    /**
+     * @generated from field: asktell.v1.TermsWant terms = 7;
+     */
+    value: TermsWant;
+    case: "terms";
   } | { case: undefined; value?: undefined };
 };
 
@@ -325,6 +337,36 @@ export const ScoreWantSchema: GenMessage<ScoreWant> = /*@__PURE__*/
   messageDesc(file_asktell_v1_query, 9);
 
 /**
+ * The derivative of the objective at the first point along each of the other points, which are directions.
+ *
+ * @generated from message asktell.v1.DirectionalWant
+ */
+export type DirectionalWant = Message<"asktell.v1.DirectionalWant"> & {
+};
+
+/**
+ * Describes the message asktell.v1.DirectionalWant.
+ * Use `create(DirectionalWantSchema)` to create a new message.
+ */
+export const DirectionalWantSchema: GenMessage<DirectionalWant> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 10);
+
+/**
+ * Of an objective that is a mean of terms: at each point every term, and which parameters it depends on.
+ *
+ * @generated from message asktell.v1.TermsWant
+ */
+export type TermsWant = Message<"asktell.v1.TermsWant"> & {
+};
+
+/**
+ * Describes the message asktell.v1.TermsWant.
+ * Use `create(TermsWantSchema)` to create a new message.
+ */
+export const TermsWantSchema: GenMessage<TermsWant> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 11);
+
+/**
  * What a client found out about a query.
  *
  * @generated from message asktell.v1.Observation
@@ -401,6 +443,20 @@ export type Observation = Message<"asktell.v1.Observation"> & {
    * @generated from field: asktell.v1.Point point = 12;
    */
   point?: Point | undefined;
+
+  /**
+   * One per direction.
+   *
+   * @generated from field: repeated double derivatives = 13;
+   */
+  derivatives: number[];
+
+  /**
+   * One per point; all with the same number of terms.
+   *
+   * @generated from field: repeated asktell.v1.Terms terms = 14;
+   */
+  terms: Terms[];
 };
 
 /**
@@ -408,7 +464,7 @@ export type Observation = Message<"asktell.v1.Observation"> & {
  * Use `create(ObservationSchema)` to create a new message.
  */
 export const ObservationSchema: GenMessage<Observation> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 10);
+  messageDesc(file_asktell_v1_query, 12);
 
 /**
  * @generated from message asktell.v1.Numbers
@@ -425,7 +481,7 @@ export type Numbers = Message<"asktell.v1.Numbers"> & {
  * Use `create(NumbersSchema)` to create a new message.
  */
 export const NumbersSchema: GenMessage<Numbers> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 11);
+  messageDesc(file_asktell_v1_query, 13);
 
 /**
  * Groups of tied points, best group first. Points left out are tied last.
@@ -444,7 +500,7 @@ export type Ranking = Message<"asktell.v1.Ranking"> & {
  * Use `create(RankingSchema)` to create a new message.
  */
 export const RankingSchema: GenMessage<Ranking> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 12);
+  messageDesc(file_asktell_v1_query, 14);
 
 /**
  * @generated from message asktell.v1.Tie
@@ -463,7 +519,7 @@ export type Tie = Message<"asktell.v1.Tie"> & {
  * Use `create(TieSchema)` to create a new message.
  */
 export const TieSchema: GenMessage<Tie> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 13);
+  messageDesc(file_asktell_v1_query, 15);
 
 /**
  * @generated from message asktell.v1.Score
@@ -492,7 +548,51 @@ export type Score = Message<"asktell.v1.Score"> & {
  * Use `create(ScoreSchema)` to create a new message.
  */
 export const ScoreSchema: GenMessage<Score> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 14);
+  messageDesc(file_asktell_v1_query, 16);
+
+/**
+ * The terms of an objective at a point.
+ *
+ * @generated from message asktell.v1.Terms
+ */
+export type Terms = Message<"asktell.v1.Terms"> & {
+  /**
+   * @generated from field: repeated double losses = 1;
+   */
+  losses: number[];
+
+  /**
+   * Of each term the groups of parameters that it was made of: group i is the i-th slice of every tensor along its
+   * first axis.
+   *
+   * @generated from field: repeated asktell.v1.Groups contributors = 2;
+   */
+  contributors: Groups[];
+};
+
+/**
+ * Describes the message asktell.v1.Terms.
+ * Use `create(TermsSchema)` to create a new message.
+ */
+export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 17);
+
+/**
+ * @generated from message asktell.v1.Groups
+ */
+export type Groups = Message<"asktell.v1.Groups"> & {
+  /**
+   * @generated from field: repeated int32 ids = 1;
+   */
+  ids: number[];
+};
+
+/**
+ * Describes the message asktell.v1.Groups.
+ * Use `create(GroupsSchema)` to create a new message.
+ */
+export const GroupsSchema: GenMessage<Groups> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 18);
 
 /**
  * What calls to a language model used.
@@ -526,7 +626,7 @@ export type Usage = Message<"asktell.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 15);
+  messageDesc(file_asktell_v1_query, 19);
 
 /**
  * A query over a search space and all that is known of it.
@@ -592,7 +692,7 @@ export type Trial = Message<"asktell.v1.Trial"> & {
  * Use `create(TrialSchema)` to create a new message.
  */
 export const TrialSchema: GenMessage<Trial> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 16);
+  messageDesc(file_asktell_v1_query, 20);
 
 /**
  * @generated from message asktell.v1.Intermediate
@@ -614,7 +714,7 @@ export type Intermediate = Message<"asktell.v1.Intermediate"> & {
  * Use `create(IntermediateSchema)` to create a new message.
  */
 export const IntermediateSchema: GenMessage<Intermediate> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 17);
+  messageDesc(file_asktell_v1_query, 21);
 
 /**
  * Why fewer queries came back than were wanted.
@@ -640,7 +740,7 @@ export type Short = Message<"asktell.v1.Short"> & {
  * Use `create(ShortSchema)` to create a new message.
  */
 export const ShortSchema: GenMessage<Short> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 18);
+  messageDesc(file_asktell_v1_query, 22);
 
 /**
  * @generated from enum asktell.v1.ObservationStatus
