@@ -1,4 +1,4 @@
-/** Seconds per suggestion: ask and tell as the caller sees them through gRPC, against Optuna's samplers in process. */
+/** Seconds per suggestion: a tell with the next ask, as the caller sees them through gRPC, against Optuna's samplers in process. */
 import { float, type Query, type Session } from '../../clients/typescript/src/index.js'
 import { Rng, rngStream } from '../../src/core/rng.js'
 import { interleave } from '../lib/measure.js'
@@ -32,7 +32,7 @@ export const suggest: Row = {
       const lines: Line[] = []
       for (const one of CASES) {
         options.say(`suggest: ${one.method} at ${one.trials} trials`)
-        lines.push(await measure(one, server, options))
+        lines.push(...(await measure(one, server, options)))
       }
       return lines
     } finally {
@@ -45,42 +45,52 @@ async function measure(
   { method, trials, asks, mark }: (typeof CASES)[number],
   { client }: Awaited<ReturnType<typeof startAsktell>>,
   { effort, version, quick }: Options,
-): Promise<Line> {
+): Promise<Line[]> {
   const space = Object.fromEntries(NAMES.map((name) => [name, float(0, 1)]))
   const peer = new Child(await python(), [source('peers/optuna_suggest.py'), method, '1'])
   try {
     version('optuna', (await peer.read<{ optuna: string }>()).optuna)
-    const session = await client.createSession({ method, space, direction: 'minimize', seed: 1 })
-    await preload(session, trials)
-    await peer.ask('load', trials, 1)
     const most = quick ? 1 : asks
-    const ours = async () => {
-      const begun = performance.now()
-      for (let k = 0; k < most; k++) {
-        const { queries } = await session.ask()
-        await session.tell(answer(queries[0]))
+    const ours = async (method: string) => {
+      const session = await client.createSession({ method, space, direction: 'minimize', seed: 1 })
+      await preload(session, trials)
+      let { queries } = await session.ask()
+      return async () => {
+        const begun = performance.now()
+        for (let k = 0; k < most; k++) ({ queries } = await session.step({ observations: [answer(queries[0])] }))
+        return (performance.now() - begun) / 1000 / most
       }
-      return (performance.now() - begun) / 1000 / most
     }
+    await peer.ask('load', trials, 1)
     const samples = await interleave(
       [
-        { name: 'asktell', run: ours },
+        { name: 'asktell', run: await ours(method) },
         { name: 'optuna', run: async () => (await peer.ask('suggest', most)) / most },
+        { name: 'random', run: await ours('random') },
       ],
       effort,
     )
-    return compare({
-      row: 'suggest',
-      what: `${method}, ${trials.toLocaleString('en-US')} trials`,
-      unit: 'ms',
-      figure: (seconds) => 1000 * seconds,
-      against: method === 'gp' ? 'Optuna GPSampler in process' : 'Optuna TPESampler, multivariate, in process',
-      mark,
-      samples,
-      ours: 'asktell',
-      theirs: 'optuna',
-      note: 'ask and tell through gRPC, journalled, unless the peer: ask and tell in process, in memory, one thread',
+    const line = (theirs: string, against: string, extra: Partial<Line>): Line => ({
+      ...compare({
+        row: 'suggest',
+        what: `${method}, ${trials.toLocaleString('en-US')} trials`,
+        unit: 'ms',
+        figure: (seconds) => 1000 * seconds,
+        samples,
+        ours: 'asktell',
+        theirs,
+        against,
+      }),
+      ...extra,
     })
+    const sampler = method === 'gp' ? 'GPSampler' : 'TPESampler, multivariate'
+    return [
+      line('optuna', `Optuna ${sampler}, in process`, {
+        mark,
+        note: 'asktell: Step (tell and ask) through gRPC, journalled; Optuna: ask and tell in process, in memory, one thread',
+      }),
+      line('random', 'the same call with random: wire and disk alone', { limit: true }),
+    ]
   } finally {
     await peer.close()
   }

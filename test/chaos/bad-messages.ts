@@ -1,7 +1,7 @@
 /** Messages that must be refused, made by the thousand. Each is bad by construction, whatever the draws are. */
 import { create, type DescMethod, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf'
 import { Asktell } from '../../src/core/gen/asktell/v1/service_pb.js'
-import type { draws } from './server.js'
+import type { draws } from '../server-process.js'
 
 type Draws = ReturnType<typeof draws>
 export type Rpc = keyof (typeof Asktell)['method']

@@ -11,7 +11,7 @@ import { AsktellError as ServerError } from '../../src/core/errors.js'
 import { configSchema, startServer } from '../../src/server/index.js'
 import { createSessions } from '../../src/sessions/index.js'
 import { MemoryStore } from '../../src/sessions/stores/memory.js'
-import { startProcess, temporaryDirectory } from './server.js'
+import { startProcess, temporaryDirectory } from '../server-process.js'
 
 /** A file system of a few megabytes, or why there is none: mounting one takes a privilege. */
 function smallDisk(size: string): { path: string; remove(): void } | { reason: string } {

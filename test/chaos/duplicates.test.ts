@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AsktellError } from '../../clients/typescript/src/errors.js'
 import { Session } from '../../clients/typescript/src/session.js'
 import { Transport } from '../../clients/typescript/src/transport.js'
-import { type StartedProcess, sleep, startProcess } from './server.js'
+import { type StartedProcess, sleep, startProcess } from '../server-process.js'
 
 let server: StartedProcess
 const connections: Transport[] = []

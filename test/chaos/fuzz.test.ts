@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { configSchema, type RunningServer, startServer } from '../../src/server/index.js'
 import { Grpc, refusal } from '../server/clients.js'
+import { draws } from '../server-process.js'
 import {
   type BadMessage,
   type BadRequest,
@@ -16,7 +17,6 @@ import {
   toHttp,
   wrongFieldMaker,
 } from './bad-messages.js'
-import { draws } from './server.js'
 
 const PER_TRANSPORT = Number(process.env.CHAOS_MESSAGES ?? 100_000) / 2
 const IN_FLIGHT = 64

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AsktellError, isRetryable, toError } from '../../clients/typescript/src/errors.js'
 import { Transport } from '../../clients/typescript/src/transport.js'
+import { draws, freePort, ServerProcess, sleep, startProcess, temporaryDirectory } from '../server-process.js'
 import { allMethods, Player, plans, type Send, written } from './player.js'
-import { draws, freePort, ServerProcess, sleep, startProcess, temporaryDirectory } from './server.js'
 
 const KILLS = Number(process.env.CHAOS_KILLS ?? 300)
 const FLAGS = ['--snapshot-records', '10']

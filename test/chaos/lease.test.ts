@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Session } from '../../clients/typescript/src/session.js'
 import { Transport } from '../../clients/typescript/src/transport.js'
-import { type StartedProcess, sleep, startProcess } from './server.js'
+import { type StartedProcess, sleep, startProcess } from '../server-process.js'
 
 const CLIENT = new URL('../../dist/clients/typescript/src/index.js', import.meta.url).href
 /** Seconds. */

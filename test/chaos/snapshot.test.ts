@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Query } from '../../clients/typescript/src/query.js'
 import { Session } from '../../clients/typescript/src/session.js'
 import { Transport } from '../../clients/typescript/src/transport.js'
-import { type StartedProcess, startProcess } from './server.js'
+import { type StartedProcess, startProcess } from '../server-process.js'
 
 const STEPS = 250
 

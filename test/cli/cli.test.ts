@@ -1,31 +1,19 @@
 /** The `asktell` command as a person runs it: processes, exit codes and what they print. */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type StartedProcess, startProcess } from '../server-process.js'
 
 const MAIN = 'dist/src/cli/main.js'
 const folder = mkdtempSync(join(tmpdir(), 'asktell-cli-'))
-const servers: ChildProcess[] = []
-
-async function serve(...more: string[]): Promise<string> {
-  const flags = ['--json', '--store', 'memory', '--grpc-port', '0', '--http-port', '0', '--log-level', 'error', ...more]
-  const server = spawn(process.execPath, [MAIN, 'serve', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
-  servers.push(server)
-  for await (const line of createInterface({ input: server.stdout as NodeJS.ReadableStream })) {
-    server.stdout?.resume()
-    return `127.0.0.1:${JSON.parse(line).grpcPort}`
-  }
-  throw new Error('the server ended before it was ready')
-}
-
-let target: string
+const MEMORY = ['--store', 'memory']
+let server: StartedProcess
 type Output = { code: number; stdout: string; stderr: string }
 const asktell = (...args: string[]): Promise<Output> =>
   new Promise((resolve) => {
-    const env = { ...process.env, ASKTELL_TARGET: target }
+    const env = { ...process.env, ASKTELL_TARGET: server.target }
     execFile(process.execPath, [MAIN, ...args], { env }, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
     )
@@ -33,10 +21,10 @@ const asktell = (...args: string[]): Promise<Output> =>
 const json = async (...args: string[]) => JSON.parse((await asktell(...args, '--json')).stdout)
 
 beforeAll(async () => {
-  target = await serve()
+  server = await startProcess(MEMORY)
 })
-afterAll(() => {
-  for (const server of servers) server.kill('SIGTERM')
+afterAll(async () => {
+  await server.stop()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -113,8 +101,9 @@ describe('asktell', () => {
       ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, ...subject],
       { stdio: 'pipe' },
     )
-    const secure = await serve('--tls', JSON.stringify({ cert, key }))
-    expect((await asktell('methods', 'sgd', '-s', secure, '--ca', cert)).code).toBe(0)
-    expect((await asktell('methods', 'sgd', '-s', secure, '--tls')).stderr).toContain('UNAVAILABLE')
+    const secure = await startProcess([...MEMORY, '--tls', JSON.stringify({ cert, key })])
+    expect((await asktell('methods', 'sgd', '-s', secure.target, '--ca', cert)).code).toBe(0)
+    expect((await asktell('methods', 'sgd', '-s', secure.target, '--tls')).stderr).toContain('UNAVAILABLE')
+    await secure.stop()
   })
 })

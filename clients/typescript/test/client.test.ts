@@ -1,10 +1,7 @@
 /** The client against a real server process. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type StartedProcess, startProcess } from '../../../test/server-process.js'
 import {
   type AsktellError,
   Client,
@@ -20,46 +17,16 @@ import {
 } from '../src/index.js'
 import { decode } from '../src/tensors.js'
 
-let server: ChildProcess
+let server: StartedProcess
 let client: Client
-const folder = mkdtempSync(join(tmpdir(), 'asktell-client-'))
 
-async function serve(port = '0'): Promise<string> {
-  const args = [
-    'dist/src/cli/main.js',
-    'serve',
-    '--json',
-    '--grpc-port',
-    port,
-    '--http-port',
-    '0',
-    '--log-level',
-    'error',
-  ]
-  server = spawn(process.execPath, [...args, '--data-dir', join(folder, 'data')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  for await (const line of createInterface({ input: server.stdout as NodeJS.ReadableStream })) {
-    server.stdout?.resume()
-    return JSON.parse(line).grpcPort
-  }
-  throw new Error('the server ended before it was ready: is dist/ built?')
-}
-const stop = (signal: NodeJS.Signals) =>
-  new Promise((resolve) => {
-    server.once('exit', resolve)
-    server.kill(signal)
-  })
-
-let port: string
 beforeAll(async () => {
-  port = await serve()
-  client = new Client(`127.0.0.1:${port}`, { retries: 20 })
+  server = await startProcess()
+  client = new Client(server.target, { retries: 20 })
 })
 afterAll(async () => {
   client.close()
-  await stop('SIGTERM')
-  rmSync(folder, { recursive: true, force: true })
+  await server.stop()
 })
 
 const space = {
@@ -227,7 +194,7 @@ describe('a session', () => {
     }
     expect(types.slice(0, 3)).toEqual(['created', 'asked', 'told'])
 
-    const file = join(folder, 'session.asktell')
+    const file = join(server.dataDir, 'session.asktell')
     await session.export(file)
     const copies = [await session.fork(), await client.importSession(file)]
     const { queries } = await session.ask()
@@ -240,9 +207,9 @@ describe('a session', () => {
     const session = await client.createSession({ method: 'tpe', space, direction: 'minimize', seed: 3 })
     const stream = session.stream()
     let { queries } = await stream.step()
-    await stop('SIGKILL')
+    await server.process.kill()
     const told = stream.step({ observations: [{ queryId: queries[0].id, values: [1] }] })
-    await serve(port)
+    await server.restart()
     ;({ queries } = await told)
     expect(queries).toHaveLength(1)
     await session.tell({ queryId: queries[0].id, values: [2] })

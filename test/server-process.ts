@@ -5,9 +5,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Rng, rngStream } from '../../src/core/rng.js'
+import { Rng, rngStream } from '../src/core/rng.js'
 
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url))
 
 export type ServerOptions = {
   dataDir: string
