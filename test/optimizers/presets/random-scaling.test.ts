@@ -11,7 +11,7 @@ beforeAll(loadEngines)
 const scaling = (distribution: string) => [{ id: 'random-scaling', distribution }]
 
 test('[random-scaling] the identity on |x| holds for exponential numbers, and not for uniform ones', () => {
-  const draws = 100_000
+  const draws = 200_000
   const sides = (distribution: string) => {
     const config = { learningRate: 1, transforms: scaling(distribution), reportNorm: false }
     const session = new Session(sgd, vectors([0]), { config, engine: 'wasm' })
@@ -25,10 +25,10 @@ test('[random-scaling] the identity on |x| holds for exponential numbers, and no
     }
     return [difference, slope]
   }
-  for (const side of sides('exponential')) expect(Math.abs(side - (2 / Math.E - 1))).toBeLessThan(0.006)
+  for (const side of sides('exponential')) expect(Math.abs(side - (2 / Math.E - 1))).toBeLessThan(0.003)
   const [difference, slope] = sides('uniform')
-  expect(Math.abs(difference + 0.5)).toBeLessThan(0.006)
-  expect(Math.abs(slope)).toBeLessThan(0.01)
+  expect(Math.abs(difference + 0.5)).toBeLessThan(0.003)
+  expect(Math.abs(slope)).toBeLessThan(0.003)
 })
 
 test('[random-scaling] always 1 is SGD with momentum, to the bit; the online learner is the same in other words', () => {
