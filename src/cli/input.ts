@@ -1,6 +1,7 @@
 /** What the commands read: JSON or YAML, inline, from a file or from standard input. */
 import { readFileSync } from 'node:fs'
 import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf'
+import { InvalidArgumentError } from 'commander'
 import { parse } from 'yaml'
 import { type Space, SpaceSchema } from '../../clients/typescript/src/gen/asktell/v1/space_pb.js'
 import type { Observation, SearchSpace } from '../../clients/typescript/src/index.js'
@@ -40,3 +41,26 @@ export function readObservations(source: string): Observation[] {
   const data = readData(source)
   return (Array.isArray(data) ? data : [data]) as unknown as Observation[]
 }
+
+/** A number of the command line; commander says which flag it is of. */
+export function readNumber(text: string): number {
+  const number = Number(text)
+  if (text.trim() === '' || (Number.isNaN(number) && text !== 'NaN'))
+    throw new InvalidArgumentError('Expected a number.')
+  return number
+}
+
+/** Numbers after one flag, one after the other. */
+export const readNumbers = (text: string, before: readonly number[] = []): number[] => [...before, readNumber(text)]
+
+export const readInteger =
+  (least: number) =>
+  (text: string): number => {
+    const number = readNumber(text)
+    if (!Number.isSafeInteger(number) || number < least)
+      throw new InvalidArgumentError(`Expected an integer >= ${least}.`)
+    return number
+  }
+
+/** "2,0,1": places from the best on. */
+export const readRanking = (text: string): number[] => text.split(',').map(readInteger(0))

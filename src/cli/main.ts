@@ -18,6 +18,12 @@ const [command] = process.argv.slice(2).filter((arg) => !arg.startsWith('-'))
 if (['serve', 'config', 'help', undefined].includes(command)) (await import('./serve.js')).addServeCommands(program)
 addSessionCommands(program)
 
+// A reader such as `head` that has seen enough is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
 try {
   await program.parseAsync()
 } catch (thrown) {

@@ -1,18 +1,18 @@
 /** The commands that talk to a server. */
 
 import { readFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { MethodSchema } from '../../clients/typescript/src/gen/asktell/v1/method_pb.js'
 import { SessionSchema, SessionState } from '../../clients/typescript/src/gen/asktell/v1/session_pb.js'
 import { Client, type Query, type StepResult } from '../../clients/typescript/src/index.js'
-import { readObject, readObservations, readSpace } from './input.js'
+import { readInteger, readNumber, readNumbers, readObject, readObservations, readRanking, readSpace } from './input.js'
 import { messageJson, print, printJson, printTable, short } from './output.js'
 
 type Options = { server: string; apiKey?: string; tls?: boolean; ca?: string; json?: boolean; [name: string]: unknown }
 
 const connect = ({ server, apiKey, tls, ca }: Options) =>
   new Client(server, { apiKey, tls: ca ? { ca: readFileSync(ca) } : tls })
-const integer = (text: string) => Number.parseInt(text, 10)
+const STATUSES = ['ok', 'failed', 'infeasible', 'pruned', 'cancelled'] as const
 
 function printQuery({ id, trial, points, wants, purpose, leaseUntil }: Query) {
   const asks = wants.map((want) => want.kind).join(', ')
@@ -51,11 +51,13 @@ export function addSessionCommands(program: Command): void {
     .requiredOption('-m, --method <id>', 'what runs in it; see `asktell methods`')
     .requiredOption('--space <data>', 'JSON or YAML: inline, a file, or - for standard input')
     .option('--config <data>', "the method's configuration")
-    .option('--direction <direction>', 'minimize or maximize', 'minimize')
+    .addOption(
+      new Option('--direction <direction>', 'of the objective').choices(['minimize', 'maximize']).default('minimize'),
+    )
     .option('--pruner <id>', 'median or asha')
     .option('--pruner-config <data>')
-    .option('--max-evaluations <n>', 'end after so many observations', integer)
-    .option('--seed <n>', 'same seed, same session', integer)
+    .option('--max-evaluations <n>', 'end after so many observations', readInteger(1))
+    .option('--seed <n>', 'same seed, same session', readInteger(0))
     .option('--id <id>', 'id of the session')
     .option('--display-name <name>')
     .option('--task <data>', '{"description": …, "examples": [{"input": …, "expected": …}]} for text sessions')
@@ -81,8 +83,8 @@ export function addSessionCommands(program: Command): void {
     })
 
   command('ask <session>', 'queries to answer')
-    .option('-n, --count <n>', 'how many', integer, 1)
-    .option('--wait <seconds>', 'wait for one', Number, 0)
+    .option('-n, --count <n>', 'how many', readInteger(1), 1)
+    .option('--wait <seconds>', 'wait for one', readNumber, 0)
     .option('--worker <name>')
     .action(async (name: string, options: Options) => {
       const { count, wait, worker } = options as { count?: number; wait?: number; worker?: string }
@@ -90,33 +92,34 @@ export function addSessionCommands(program: Command): void {
     })
 
   command('tell <session> [query]', 'observations')
-    .option('--value <numbers...>', 'one per objective', Number)
-    .option('--status <status>', 'ok, failed, infeasible, pruned, cancelled', 'ok')
-    .option('--ranking <order>', 'point indices, best first: 2,0,1')
+    .option('--value <numbers...>', 'one per objective', readNumbers)
+    .addOption(new Option('--status <status>', 'how it went').choices(STATUSES).default('ok'))
+    .option('--ranking <order>', 'point indices, best first: 2,0,1', readRanking)
     .option('--observations <data>', 'one or several observations as JSON or YAML')
     .option('--request-id <id>', 'tell again under the same id and it is applied once')
     .action(async (name: string, queryId: string | undefined, options: Options) => {
       const { value, status, ranking, observations, requestId } = options as unknown as {
         value?: number[]
-        status: 'ok'
-        ranking?: string
+        status: (typeof STATUSES)[number]
+        ranking?: number[]
         observations?: string
         requestId?: string
       }
       if (!observations && !queryId) throw new Error('expected the id of a query, or --observations')
       const told = observations
         ? readObservations(observations)
-        : [{ queryId, status, values: value && [value], ranking: ranking?.split(',').map(Number) }]
+        : [{ queryId, status, values: value && [value], ranking }]
       printStep(await connect(options).session(name).tell(told, { requestId }), options.json)
     })
 
-  command('report <session> <query> <step> <value>', 'an intermediate value; says whether to go on').action(
-    async (name: string, queryId: string, step: string, value: string, options: Options) => {
-      const { shouldPrune, reason } = await connect(options).session(name).report(queryId, Number(step), Number(value))
+  command('report <session> <query>', 'an intermediate value; says whether to go on')
+    .argument('<step>', 'how far the evaluation is', readInteger(0))
+    .argument('<value>', 'its value there', readNumber)
+    .action(async (name: string, queryId: string, step: number, value: number, options: Options) => {
+      const { shouldPrune, reason } = await connect(options).session(name).report(queryId, step, value)
       if (options.json) printJson({ shouldPrune, reason })
       else print(`${shouldPrune ? 'stop' : 'go on'}: ${reason}`)
-    },
-  )
+    })
 
   command('estimate <session>', 'the present answer').action(async (name: string, options: Options) => {
     const estimate = await connect(options).session(name).estimate()
@@ -146,7 +149,7 @@ export function addSessionCommands(program: Command): void {
     })
 
   command('watch <session>', 'events as they happen')
-    .option('--after <revision>', 'from this revision on; 0 for all', integer, -1)
+    .option('--after <revision>', 'from this revision on; 0 for all', readInteger(-1), -1)
     .action(async (name: string, options: Options) => {
       for await (const event of connect(options)
         .session(name)
@@ -215,7 +218,7 @@ export function addSessionCommands(program: Command): void {
     })
 
   command('fork <session>', 'a new session that begins as this one is, or was')
-    .option('--revision <n>', 'as it was at this revision', integer)
+    .option('--revision <n>', 'as it was at this revision', readInteger(0))
     .option('--id <id>')
     .action(async (name: string, options: Options) => {
       const { revision, id } = options as { revision?: number; id?: string }

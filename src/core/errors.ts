@@ -18,6 +18,7 @@ export const ERRORS = {
   METHOD_NOT_FOUND: { grpc: 5, http: 404, title: 'There is no such method' },
   QUERY_NOT_FOUND: { grpc: 5, http: 404, title: 'The session never asked this query' },
   ROUTE_NOT_FOUND: { grpc: 12, http: 404, title: 'There is no such call' },
+  METHOD_NOT_ALLOWED: { grpc: 12, http: 405, title: 'The path does not take this verb' },
   SESSION_EXISTS: { grpc: 6, http: 409, title: 'A session of this name exists' },
   REQUEST_IN_FLIGHT: { grpc: 10, http: 409, title: 'A request with this id is still being worked on' },
   REVISION_MISMATCH: { grpc: 10, http: 412, title: 'The session has moved on' },

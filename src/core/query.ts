@@ -5,6 +5,7 @@ import type { Tensors } from './tensor.js'
 /**
  * Where something is asked.
  * - `view`: tensors that already lie in the method's state, by the name its `view` hook resolves. Costs nothing to store.
+ *   They stay as they are while the query is open.
  * - `tensors`: literal tensors. - `params`: a point of a search space. - `text`: components by name. - `item`: an id.
  */
 export type Point =
@@ -41,6 +42,16 @@ export type Want =
   | { kind: 'terms' }
 
 export type WantKind = Want['kind']
+const KINDS: { [kind in WantKind]: true } = {
+  value: true,
+  gradient: true,
+  ranking: true,
+  completion: true,
+  score: true,
+  directional: true,
+  terms: true,
+}
+export const WANT_KINDS: readonly string[] = Object.keys(KINDS)
 
 export type Query = {
   /** Unique within the session; the method numbers its queries from its own state. */

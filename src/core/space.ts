@@ -1,6 +1,6 @@
 /** What is optimized: named tensors, a search space of typed parameters, text components, or a set of items. */
 import type { Issue } from './errors.js'
-import { DTYPES, type FloatArray, type TensorSpec } from './tensor.js'
+import { DTYPES, type Dtype, elements, type FloatArray, type TensorSpec } from './tensor.js'
 
 export type ParamValue = number | string | boolean
 /** Active parameters of a point in a search space, by name. Inactive conditional parameters are absent. */
@@ -54,12 +54,14 @@ export type TaskDescription = {
   examples?: readonly { input: string; expected: string }[]
 }
 
+type Bad = (path: string, message: string) => void
+
 const finite = (x: unknown): x is number => typeof x === 'number' && Number.isFinite(x)
 
 /** Everything wrong with a space, each issue located by its path below `space`. */
 export function checkSpace(space: Space): Issue[] {
   const issues: Issue[] = []
-  const bad = (path: string, message: string) => issues.push({ path: `space.${path}`, message })
+  const bad: Bad = (path, message) => issues.push({ path: `space.${path}`, message })
   const unique = (list: readonly { name: string }[], at: string) => {
     const seen = new Map<string, number>()
     list.forEach(({ name }, i) => {
@@ -81,8 +83,8 @@ export function checkSpace(space: Space): Issue[] {
             bad(`tensors[${i}].shape[${axis}]`, `expected a positive integer, got ${d}`)
         })
       })
-      if (space.low !== undefined && space.high !== undefined && !(space.low <= space.high))
-        bad('low', `expected low <= high, got ${space.low} > ${space.high}`)
+      checkBox(space, bad)
+      checkInitial(space, bad)
       break
     case 'search': {
       unique(space.parameters, 'parameters')
@@ -106,6 +108,10 @@ export function checkSpace(space: Space): Issue[] {
     }
     case 'text':
       unique(space.components, 'components')
+      space.components.forEach(({ initial, maxLength = Infinity }, i) => {
+        if (initial.length > maxLength)
+          bad(`components[${i}].initial`, `expected at most ${maxLength} characters, got ${initial.length}`)
+      })
       break
     case 'items': {
       unique(
@@ -126,7 +132,42 @@ export function checkSpace(space: Space): Issue[] {
   return issues
 }
 
-function checkParameter(p: Parameter, at: string, bad: (path: string, message: string) => void) {
+function checkBox({ tensors, initial = {}, low, high }: TensorsSpace, bad: Bad) {
+  if (low !== undefined && !finite(low)) return bad('low', `expected a finite number, got ${low}`)
+  if (high !== undefined && !finite(high)) return bad('high', `expected a finite number, got ${high}`)
+  if (low !== undefined && high !== undefined && low > high)
+    return bad('low', `expected low <= high, got ${low} > ${high}`)
+  const zero = tensors.find(({ name }) => !Object.hasOwn(initial, name))
+  if (!zero) return
+  const start = `"${zero.name}" has no start values and begins at 0`
+  if (low !== undefined && low > 0) bad('low', `expected 0 or less, got ${low}: ${start}`)
+  if (high !== undefined && high < 0) bad('high', `expected 0 or more, got ${high}: ${start}`)
+}
+
+/** By how much of itself a number changes at most when it is rounded to a type; arrays of half floats hold f32. */
+const ROUNDING: { [dtype in Dtype]: number } = { f64: 0, f32: 2 ** -24, f16: 2 ** -11, bf16: 2 ** -8 }
+
+/** Start values must be finite and in the box, whose bounds may be rounded as the values were. */
+function checkInitial({ tensors, initial = {}, low, high }: TensorsSpace, bad: Bad) {
+  const specs = new Map(tensors.map((spec) => [spec.name, spec]))
+  for (const [name, array] of Object.entries(initial)) {
+    const spec = specs.get(name)
+    if (!spec) bad(`initial.${name}`, 'is not a tensor of the space')
+    else if (array.length !== elements(spec.shape))
+      bad(`initial.${name}`, `expected ${elements(spec.shape)} elements, got ${array.length}`)
+    else {
+      const slack = ROUNDING[spec.dtype] ?? 0
+      const least = low === undefined ? -Infinity : low - Math.abs(low) * slack
+      const most = high === undefined ? Infinity : high + Math.abs(high) * slack
+      const index = array.findIndex((x) => !(Number.isFinite(x) && x >= least && x <= most))
+      if (index < 0) continue
+      const box = low === undefined && high === undefined ? '' : ` from ${low ?? -Infinity} to ${high ?? Infinity}`
+      bad(`initial.${name}[${index}]`, `expected a finite number${box}, got ${array[index]}`)
+    }
+  }
+}
+
+function checkParameter(p: Parameter, at: string, bad: Bad) {
   if (p.type === 'float' || p.type === 'int') {
     for (const end of ['low', 'high'] as const) {
       if (!finite(p[end])) bad(`${at}.${end}`, `expected a finite number, got ${p[end]}`)

@@ -3,11 +3,14 @@ import type { AnyMethod } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { method as presetsAdabelief } from './presets/adabelief.js'
 import { method as presetsAdabound } from './presets/adabound.js'
+import { method as presetsAdadagradNorm } from './presets/adadagrad-norm.js'
+import { method as presetsAdadagrad } from './presets/adadagrad.js'
 import { method as presetsAdadelta } from './presets/adadelta.js'
 import { method as presetsAdafactor } from './presets/adafactor.js'
 import { method as presetsAdagradNorm } from './presets/adagrad-norm.js'
 import { method as presetsAdagradSn } from './presets/adagrad-sn.js'
 import { method as presetsAdagrad } from './presets/adagrad.js'
+import { method as presetsAdamGensmooth } from './presets/adam-gensmooth.js'
 import { method as presetsAdam } from './presets/adam.js'
 import { method as presetsAdamax } from './presets/adamax.js'
 import { method as presetsAdamod } from './presets/adamod.js'
@@ -18,15 +21,21 @@ import { method as presetsAdemamix } from './presets/ademamix.js'
 import { method as presetsAdopt } from './presets/adopt.js'
 import { method as presetsAmsgrad } from './presets/amsgrad.js'
 import { method as presetsBetaGngd } from './presets/beta-gngd.js'
+import { method as presetsCAdamw } from './presets/c-adamw.js'
+import { method as presetsCLion } from './presets/c-lion.js'
+import { method as presetsCMuon } from './presets/c-muon.js'
+import { method as presetsClippedSgd } from './presets/clipped-sgd.js'
 import { method as presetsDAdaptation } from './presets/d-adaptation.js'
 import { method as presetsDiffgrad } from './presets/diffgrad.js'
 import { method as presetsDog } from './presets/dog.js'
 import { method as presetsExtragradient } from './presets/extragradient.js'
 import { method as presetsFadam } from './presets/fadam.js'
+import { method as presetsFrugal } from './presets/frugal.js'
 import { method as presetsGrams } from './presets/grams.js'
 import { method as presetsGravity } from './presets/gravity.js'
 import { method as presetsInnaprop } from './presets/innaprop.js'
 import { method as presetsLamb } from './presets/lamb.js'
+import { method as presetsLanczosLr } from './presets/lanczos-lr.js'
 import { method as presetsLars } from './presets/lars.js'
 import { method as presetsLion } from './presets/lion.js'
 import { method as presetsMars } from './presets/mars.js'
@@ -50,6 +59,11 @@ import { method as presetsSgdr } from './presets/sgdr.js'
 import { method as presetsSpider } from './presets/spider.js'
 import { method as presetsSwats } from './presets/swats.js'
 import { method as presetsUDog } from './presets/u-dog.js'
+import { method as presetsVrAdam } from './presets/vr-adam.js'
+import { method as presetsVrLamb } from './presets/vr-lamb.js'
+import { method as presetsVrLars } from './presets/vr-lars.js'
+import { method as presetsVrMomentum } from './presets/vr-momentum.js'
+import { method as presetsVrSgd } from './presets/vr-sgd.js'
 import { method as saddleAlpd } from './saddle/alpd.js'
 import { method as saddleCgo } from './saddle/cgo.js'
 import { method as saddleClippedSstm } from './saddle/clipped-sstm.js'
@@ -63,11 +77,14 @@ import { method as saddleWgan } from './saddle/wgan.js'
 export const methods: readonly AnyMethod[] = [
   presetsAdabelief,
   presetsAdabound,
+  presetsAdadagradNorm,
+  presetsAdadagrad,
   presetsAdadelta,
   presetsAdafactor,
   presetsAdagradNorm,
   presetsAdagradSn,
   presetsAdagrad,
+  presetsAdamGensmooth,
   presetsAdam,
   presetsAdamax,
   presetsAdamod,
@@ -78,15 +95,21 @@ export const methods: readonly AnyMethod[] = [
   presetsAdopt,
   presetsAmsgrad,
   presetsBetaGngd,
+  presetsCAdamw,
+  presetsCLion,
+  presetsCMuon,
+  presetsClippedSgd,
   presetsDAdaptation,
   presetsDiffgrad,
   presetsDog,
   presetsExtragradient,
   presetsFadam,
+  presetsFrugal,
   presetsGrams,
   presetsGravity,
   presetsInnaprop,
   presetsLamb,
+  presetsLanczosLr,
   presetsLars,
   presetsLion,
   presetsMars,
@@ -110,6 +133,11 @@ export const methods: readonly AnyMethod[] = [
   presetsSpider,
   presetsSwats,
   presetsUDog,
+  presetsVrAdam,
+  presetsVrLamb,
+  presetsVrLars,
+  presetsVrMomentum,
+  presetsVrSgd,
   saddleAlpd,
   saddleCgo,
   saddleClippedSstm,

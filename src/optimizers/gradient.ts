@@ -46,7 +46,8 @@ const composition = {
   ),
   precision: field(
     z.enum(['auto', 'f32', 'f64']).default('auto'),
-    'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64.',
+    'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64. An ' +
+      'element of x whose step is not finite keeps its value; in f32 the squares of gradients overflow from 1.8e19.',
   ),
   reportNorm: field(
     z.boolean().default(true),
@@ -133,7 +134,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       unsolicited: 'reject',
       invariances,
     },
-    equations: (config) => compileRule(program(rule, { ...config, reportNorm: false }, EXAMPLE).source).latex,
+    equations: (config) => compileRule(program(rule, config, EXAMPLE, { guard: false }).source).latex,
     needs: wants,
     check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
 
@@ -201,6 +202,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         step: state.t,
         metrics: {
           ...state.metrics,
+          ...state.driver.reports,
           gradients: state.received,
           slotElements: slotElements(state.slots) + slotElements(state.kept),
         },
@@ -229,13 +231,13 @@ const EXAMPLE: TensorsSpace = {
 
 /** The next query; a point that was not answered is asked again under a new id and the same sample. */
 function query(state: GradientState, wants: readonly Asked[]): Query {
-  const { point, purpose, sample = '' } = state.ask
+  const { point, purpose, sample = '', example } = state.ask
   state.open = `g${++state.asked}`
   return {
     id: state.open,
     points: [{ kind: 'view', name: point }],
     wants: wants.map((kind) => ({ kind })),
-    sampleKey: `s${state.t + 1}${sample}`,
+    sampleKey: example === undefined ? `s${state.t + 1}${sample}` : `e${example}`,
     purpose,
   }
 }
@@ -270,6 +272,8 @@ function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<
     for (const { field: name, message } of transforms.of(part).check?.(part, space.tensors) ?? [])
       issues.push({ path: `config.transforms[${i}].${name}`, message })
   })
+  for (const { field: name, message } of drivers.of(config.driver).check?.(config.driver) ?? [])
+    issues.push({ path: `config.driver.${name}`, message })
   const { low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY } = space
   if (config.ball !== undefined && (space.low !== undefined || space.high !== undefined))
     issues.push({ path: 'config.ball', message: 'a space with low or high keeps x in a box; it takes no ball' })
@@ -287,7 +291,8 @@ function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<
     kernelOf(composition, space.tensors, 'interpreter', 'f64')
   } catch (error) {
     if (!(error instanceof AsktellError)) throw error
-    issues.push({ path: 'config', message: error.message })
+    // What is wrong with the text of a rule, by itself, was told before.
+    for (const { message } of error.issues.length > 0 ? error.issues : [error]) issues.push({ path: 'config', message })
   }
   return issues
 }

@@ -71,6 +71,13 @@ export const copyOf = (tensors: Tensors): Arrays =>
 
 const NORM: Piece = { text: 'report gradientNorm = norm(g, all)' }
 
+/**
+ * An element whose step overflows the precision keeps the value that it had: x stays finite, whatever the rule and its
+ * gradients. Beside a rule's own arithmetic this is a comparison per element, in the same pass.
+ */
+const LAST: Piece = { text: 'last = x', ahead: true }
+const GUARD: Piece[] = [LAST, { text: 'x = isfinite(x) ? x : last', of: LAST }]
+
 /** The average of iterates as text, behind the rule or, of the points where gradients are taken, ahead of it. */
 function averagePiece(config: Common): Piece[] {
   const { weight, leading } = averagings.of(config.averaging)
@@ -88,12 +95,12 @@ function averagePiece(config: Common): Piece[] {
   ]
 }
 
-/** The one program of a step: transforms, rule, projection and average. */
+/** The one program of a step: transforms, rule, projection, guard and average. */
 export function program<C extends Common>(
   rule: RuleOf<C>,
   config: C,
   space: TensorsSpace,
-  { average = true, project = true } = {},
+  { average = true, project = true, guard = true } = {},
 ): Composition {
   const { low, high } = space
   const set = { low, high, ball: config.ball }
@@ -102,8 +109,10 @@ export function program<C extends Common>(
   const before = config.transforms.map((part) => transforms.of(part).piece(part, space.tensors))
   const after = config.transforms
     .flatMap((part, i): Piece[] => {
-      const piece = transforms.of(part).after?.(part)
-      return piece ? [{ ...piece, of: before[i] }] : []
+      const transform = transforms.of(part)
+      const behind = transform.after?.(part, projector(set))
+      const state = transform.state?.(part, written)
+      return [...(state ? [{ ...state, of: written }] : []), ...(behind ? [{ ...behind, of: before[i] }] : [])]
     })
     .reverse()
   const pieces = [
@@ -112,6 +121,7 @@ export function program<C extends Common>(
     written,
     ...after,
     ...(project ? projection(set, scaled) : []),
+    ...(guard ? GUARD : []),
     ...(average ? averagePiece(config) : []),
   ]
   // Reserved whether used or not: slots must have the same names in all programs of a session.
@@ -145,6 +155,9 @@ export class Machine<C extends Common> implements Drive {
   }
   get state() {
     return this.data.driver
+  }
+  get rng() {
+    return new Rng(this.data.rng)
   }
 
   /** Allocates x at its start, the slots of the rule, and the points of the driver. */
@@ -242,8 +255,9 @@ export class Machine<C extends Common> implements Drive {
     { project = false }: { project?: boolean } = {},
   ) {
     const { low, high } = this.space
+    const set = { low, high, ball: this.session.config.ball }
     const { kernel, composition } = compiled(this.session, piece.text, () =>
-      compose([piece, ...(project ? projection({ low, high }, false) : [])]),
+      compose([piece, ...(project ? projection(set, false) : [])]),
     )
     const at = this.at()
     kernel.run({

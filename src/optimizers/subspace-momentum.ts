@@ -26,19 +26,19 @@ const POWER = 30
  * A tensor as a matrix G whose subspace lies along its second axis: the shorter one for singular vectors, the rows of the
  * tensor where rows are chosen.
  */
-function layout({ shape }: TensorSpec, projection: SubspaceConfig['projection']) {
+export function layout({ shape }: TensorSpec, projection: SubspaceConfig['projection']) {
   const last = shape[shape.length - 1]
   const first = elements(shape) / last
   return projection === 'svd' && first >= last
     ? { rows: first, columns: last, at: (i: number, j: number) => i * last + j }
     : { rows: last, columns: first, at: (i: number, j: number) => j * last + i }
 }
-type Layout = ReturnType<typeof layout>
+export type Layout = ReturnType<typeof layout>
 
 const length = (values: Float64Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
 
 /** Orthonormal rows in place (Gram-Schmidt, twice); a row that depends on those before becomes 0. */
-function orthonormalize(b: Float64Array, r: number, n: number) {
+export function orthonormalize(b: Float64Array, r: number, n: number) {
   for (let p = 0; p < r; p++) {
     const row = b.subarray(p * n, (p + 1) * n)
     const start = length(row)
@@ -56,7 +56,7 @@ function orthonormalize(b: Float64Array, r: number, n: number) {
 }
 
 /** G*B', rows by r, of a gradient and the rows of a basis. */
-function into(g: ArrayLike<number>, b: Float64Array, r: number, { rows, columns, at }: Layout): Float64Array {
+export function into(g: ArrayLike<number>, b: Float64Array, r: number, { rows, columns, at }: Layout): Float64Array {
   const p = new Float64Array(rows * r)
   for (let i = 0; i < rows; i++)
     for (let k = 0; k < r; k++) {
@@ -68,7 +68,7 @@ function into(g: ArrayLike<number>, b: Float64Array, r: number, { rows, columns,
 }
 
 /** Leading right singular vectors by orthogonal iteration with G'G, as the rows of a basis. */
-function singular(g: ArrayLike<number>, b: Float64Array, r: number, rng: Rng, matrix: Layout) {
+export function singular(g: ArrayLike<number>, b: Float64Array, r: number, rng: Rng, matrix: Layout) {
   const { rows, columns, at } = matrix
   for (let i = 0; i < b.length; i++) b[i] = rng.normal()
   orthonormalize(b, r, columns)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { AsktellError, type Issue } from '../core/errors.js'
-import { field } from '../core/schema.js'
+import { field, fieldPath } from '../core/schema.js'
 
 const port = z.int().min(0).max(65535)
 const positive = z.int().min(1)
@@ -157,9 +157,9 @@ export function loadConfig(flags: Record<string, unknown> = {}, env: NodeJS.Proc
   if (!parsed.success)
     return invalid(
       parsed.error.issues.map((issue) => {
-        const where = [...issue.path.map(String), ...(issue.code === 'unrecognized_keys' ? issue.keys : [])]
-        const origin = origins[where[0]]
-        return { path: where.join('.'), message: issue.message + (origin ? ` (from ${origin})` : '') }
+        const where = [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys : [])]
+        const origin = origins[String(where[0])]
+        return { path: fieldPath(where), message: issue.message + (origin ? ` (from ${origin})` : '') }
       }),
     )
   const config = parsed.data

@@ -12,6 +12,7 @@ import type { Observation, Usage, Want } from '../core/query.js'
 import type { LeasedQuery, SessionInfo, SessionSpec, Sessions, StepResult } from '../sessions/api.js'
 import { RESOLVER } from '../sessions/index.js'
 import type { LlmEndpoint } from './config.js'
+import { Spending } from './spending.js'
 
 /** Milliseconds that one ask waits for a query. */
 const WAIT = 20_000
@@ -21,10 +22,13 @@ const LONGEST_PAUSE = 30_000
 const LONGEST_MESSAGE = 500
 /** Timers take no more milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1
-/** Further tries of one request, by the client library, with its own back-off. */
+/** Further tries of a request that may go through later. Each is a call of its own to the budget. */
 const RETRIES = 2
+/** Statuses of HTTP that may be gone at the next try. */
+const PASSING = new Set([408, 409, 425, 429, 500, 502, 503, 504])
 
 type Completion = Extract<Want, { kind: 'completion' }>
+type Used = Required<Usage>
 type Endpoint = LlmEndpoint & { client: OpenAI; secret?: string }
 /** `warn` gets what an operator should see: an endpoint that fails, a session that cannot be served. */
 export type ResolverHooks = { warn?: (message: string, fields: Record<string, unknown>) => void }
@@ -41,6 +45,17 @@ const pause = (ms: number, signal: AbortSignal) =>
     const timer = setTimeout(end, ms)
     signal.addEventListener('abort', end)
   })
+
+/** Whether the same request may go through later. */
+const passing = (error: unknown): boolean =>
+  error instanceof OpenAI.APIConnectionError || (error instanceof OpenAI.APIError && PASSING.has(error.status ?? 0))
+
+/** Milliseconds until the next try, where the endpoint says so. */
+const delay = (error: unknown): number | undefined => {
+  const seconds =
+    error instanceof OpenAI.APIError ? Number(error.headers?.get('retry-after') ?? Number.NaN) : Number.NaN
+  return seconds >= 0 ? Math.min(LONGEST_PAUSE, 1000 * seconds) : undefined
+}
 
 const backOff = (failures: number) => Math.min(LONGEST_PAUSE, PAUSE * 2 ** (failures - 1))
 
@@ -64,7 +79,7 @@ export class Resolver {
         // Local servers want no key, but the client library insists on one.
         apiKey: secret ?? 'none',
         timeout: 1000 * timeoutSeconds,
-        maxRetries: RETRIES,
+        maxRetries: 0,
         logLevel: 'off',
         // Else the library takes these from the environment, and sends them to every endpoint.
         organization: null,
@@ -128,6 +143,7 @@ class Serving {
   private readonly inFlight = new Set<Promise<void>>()
   /** Failures of the endpoint in a row: a session's tries must not burn while an endpoint is down. */
   private failures = 0
+  private readonly spending: Spending
 
   constructor(
     private readonly sessions: Sessions,
@@ -136,7 +152,9 @@ class Serving {
     private readonly model: string,
     private readonly closed: AbortSignal,
     private readonly hooks: ResolverHooks,
-  ) {}
+  ) {
+    this.spending = new Spending(sessions, id, endpoint)
+  }
 
   async run(): Promise<void> {
     let trouble = 0
@@ -170,9 +188,9 @@ class Serving {
 
   private async ask(count: number): Promise<StepResult | 'gone' | 'later'> {
     try {
-      const { budget, usage } = await this.sessions.get(this.id)
-      // What is in flight is not in the session's usage yet; a cap on calls must hold all the same.
-      const left = budget?.maxCalls ? budget.maxCalls - usage.calls - this.inFlight.size : count
+      const { calls, tokens, money } = await this.spending.left()
+      // Every query in flight may make one more call.
+      const left = tokens > 0 && money > 0 ? calls - this.inFlight.size : 0
       if (left <= 0 && this.inFlight.size > 0) await Promise.race(this.inFlight)
       const step = { count: Math.max(0, Math.min(count, left)), wait: WAIT, worker: RESOLVER, signal: this.closed }
       return await this.sessions.step(this.id, step)
@@ -192,7 +210,11 @@ class Serving {
   private async answer(query: LeasedQuery): Promise<void> {
     const [want] = query.wants
     if (want?.kind !== 'completion') return
-    const observation = await this.complete(query, want)
+    const { observation, usage } = await this.complete(query, want)
+    await this.spending.settle(usage, () => this.tell(query, { ...observation, usage }))
+  }
+
+  private async tell(query: LeasedQuery, observation: Observation): Promise<void> {
     for (let failures = 1; !this.closed.aborted; failures++) {
       try {
         const requestId = `${RESOLVER}-${query.id}-${query.attempt}`
@@ -208,46 +230,67 @@ class Serving {
     }
   }
 
-  private async complete(query: LeasedQuery, want: Completion): Promise<Observation> {
-    const { client, promptTokenPrice, completionTokenPrice } = this.endpoint
+  private async complete(query: LeasedQuery, want: Completion): Promise<{ observation: Observation; usage: Used }> {
     const completions: string[] = []
-    const usage: Required<Usage> = { calls: 0, promptTokens: 0, completionTokens: 0, money: 0 }
+    const usage: Used = { calls: 0, promptTokens: 0, completionTokens: 0, money: 0 }
+    const failed = (message: string): Observation => ({
+      queryId: query.id,
+      status: 'failed',
+      message: `model endpoint: ${message}`,
+    })
     // An answer after the end of its lease would be given for nothing.
     const left = Math.min(Math.max(1, query.leaseUntil - Date.now()), LONGEST_TIMER)
     const signal = AbortSignal.any([this.closed, AbortSignal.timeout(left)])
+    let tries = 0
     try {
       // Some servers give one choice per call, whatever `n` says.
       while (completions.length < want.count) {
-        usage.calls++
-        const reply = await client.chat.completions.create(
-          {
-            model: this.model,
-            messages: want.messages.map(({ role, content }) => ({ role, content })),
-            n: want.count - completions.length,
-            temperature: want.temperature,
-            ...(want.maxTokens === undefined ? {} : { max_tokens: want.maxTokens }),
-          },
-          { signal },
-        )
-        usage.promptTokens += reply.usage?.prompt_tokens ?? 0
-        usage.completionTokens += reply.usage?.completion_tokens ?? 0
-        const texts = (reply.choices ?? []).map(({ message }) => wellFormed(message?.content ?? ''))
-        if (texts.length === 0) throw new Error('the reply has no choices')
-        completions.push(...texts.slice(0, want.count - completions.length))
+        signal.throwIfAborted()
+        const missing = want.count - completions.length
+        let texts: string[] | undefined
+        try {
+          texts = await this.call(want, missing, usage, signal)
+        } catch (error) {
+          if (!passing(error) || ++tries > RETRIES) throw error
+          await pause(delay(error) ?? backOff(tries), signal)
+          continue
+        }
+        if (!texts) break
+        completions.push(...texts.slice(0, missing))
       }
+      if (completions.length === 0) return { observation: failed("the session's budget is used up"), usage }
       this.failures = 0
-      usage.money = cost(usage)
-      return { queryId: query.id, status: 'ok', completions, usage }
+      return { observation: { queryId: query.id, status: 'ok', completions }, usage }
     } catch (error) {
       if (!this.closed.aborted) this.failures++
       const message = this.describe(error)
       this.hooks.warn?.('an endpoint failed', { session: this.id, query: query.id, error: message })
-      usage.money = cost(usage)
-      return { queryId: query.id, status: 'failed', usage, message: `model endpoint: ${message}` }
+      return { observation: failed(message), usage }
     }
+  }
 
-    function cost({ promptTokens, completionTokens }: Required<Usage>): number {
-      return promptTokens * promptTokenPrice + completionTokens * completionTokenPrice
+  /** One call, added to `usage` whatever comes of it; undefined when the session's budget has no room for it. */
+  private async call(want: Completion, n: number, usage: Used, signal: AbortSignal): Promise<string[] | undefined> {
+    const { client, promptTokenPrice, completionTokenPrice } = this.endpoint
+    const messages = want.messages.map(({ role, content }) => ({ role, content }))
+    const promptBytes = Buffer.byteLength(JSON.stringify(messages))
+    const permit = await this.spending.permit({ choices: n, promptBytes, maxTokens: want.maxTokens })
+    if (!permit) return undefined
+    const used: Used = { calls: 1, promptTokens: 0, completionTokens: 0, money: 0 }
+    try {
+      const { model } = this
+      const limit = permit.maxTokens === undefined ? {} : { max_tokens: permit.maxTokens }
+      const request = { model, messages, n, temperature: want.temperature, ...limit }
+      const reply = await client.chat.completions.create(request, { signal })
+      used.promptTokens = reply.usage?.prompt_tokens ?? 0
+      used.completionTokens = reply.usage?.completion_tokens ?? 0
+      used.money = used.promptTokens * promptTokenPrice + used.completionTokens * completionTokenPrice
+      const texts = (reply.choices ?? []).map(({ message }) => wellFormed(message?.content ?? ''))
+      if (texts.length === 0) throw new Error('the reply has no choices')
+      return texts
+    } finally {
+      permit.end(used)
+      for (const key of Object.keys(used) as (keyof Used)[]) usage[key] += used[key]
     }
   }
 

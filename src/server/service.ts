@@ -59,6 +59,9 @@ export function createService(
   const catalogue = () => (described ??= describeAll())
   const steps = new Steps(sessions, telemetry)
 
+  const inSpan = <T>(name: string, call: Call, work: () => Promise<T>) =>
+    telemetry.span(`session.${name}`, {}, call, work)
+
   const session = (info: SessionInfo): Session => create(SessionSchema, sessionToProto(info))
 
   /** A session that has just come to be. */
@@ -68,12 +71,12 @@ export function createService(
   }
 
   return {
-    async createSession(request) {
+    async createSession(request, call) {
       const spec = specFromProto(request.session)
       const id = newId(request.sessionId, 'session_id')
       return located(spec.problem.space, async () => {
         resolver.check(spec)
-        return begun(await sessions.create(spec, { id, ...mutation(request) }))
+        return begun(await inSpan('create', call, () => sessions.create(spec, { id, ...mutation(request) })))
       })
     },
 
@@ -89,16 +92,18 @@ export function createService(
       })
     },
 
-    async updateSession(request) {
+    async updateSession(request, call) {
       const proto = request.session ?? fail('session', 'is missing')
       const id = idOf('sessions', proto.name, 'session.name')
       const patch = patchFromProto(proto, request.updateMask)
-      return session(await located(undefined, () => sessions.update(id, patch, mutation(request))))
+      return session(
+        await located(undefined, () => inSpan('update', call, () => sessions.update(id, patch, mutation(request)))),
+      )
     },
 
-    async deleteSession(request) {
+    async deleteSession(request, call) {
       const id = idOf('sessions', request.name)
-      await sessions.delete(id, mutation(request))
+      await inSpan('delete', call, () => sessions.delete(id, mutation(request)))
       steps.forget(id)
       return create(EmptySchema)
     },
@@ -111,14 +116,15 @@ export function createService(
       return optimize(requests, call, steps, limits.maxGradientBytes)
     },
 
-    async report(request) {
+    async report(request, call) {
       const id = idOf('sessions', request.name)
-      const { prune, reason, revision } = await sessions.report(id, {
+      const input = {
         ...mutation(request),
         queryId: request.queryId || fail('query_id', 'is missing'),
         step: integer(request.step, 'step'),
         value: request.value,
-      })
+      }
+      const { prune, reason, revision } = await inSpan('report', call, () => sessions.report(id, input))
       return create(ReportResponseSchema, { shouldPrune: prune, reason, revision: int64(revision) })
     },
 
@@ -129,13 +135,12 @@ export function createService(
       const points = await steps.points(
         id,
         estimate.points.map(({ point }) => point),
-        false,
-        encoding,
+        { encoding },
       )
       return create(EstimateSchema, {
         kind: estimate.kind,
         points: estimate.points.map(({ values, trial }, i) => ({
-          point: points[i],
+          point: points?.[i],
           values: [...(values ?? [])],
           trial: trial === undefined ? undefined : int64(trial),
         })),
@@ -162,16 +167,15 @@ export function createService(
       return events(sessions, id, after === -1 ? revision : after, call)
     },
 
-    async forkSession(request) {
+    async forkSession(request, call) {
       const id = idOf('sessions', request.name)
-      return begun(
-        await sessions.fork(id, {
-          ...mutation(request),
-          revision: request.revision ? count(request.revision, 'revision') : undefined,
-          id: newId(request.sessionId, 'session_id'),
-          config: request.config,
-        }),
-      )
+      const options = {
+        ...mutation(request),
+        revision: request.revision ? count(request.revision, 'revision') : undefined,
+        id: newId(request.sessionId, 'session_id'),
+        config: request.config,
+      }
+      return begun(await inSpan('fork', call, () => sessions.fork(id, options)))
     },
 
     async exportSession({ name }) {
@@ -180,13 +184,14 @@ export function createService(
       return fileChunks(sessions.export(id))
     },
 
-    async importSession(requests) {
+    async importSession(requests, call) {
       const iterator = requests[Symbol.asyncIterator]()
       const first = await iterator.next()
       if (first.done) return fail('data', 'expected at least one chunk')
       const { sessionId, requestId } = first.value
       const id = newId(sessionId, 'session_id')
-      return begun(await sessions.import(fileBytes(first.value, iterator), { id, requestId: requestId || undefined }))
+      const options = { id, requestId: requestId || undefined }
+      return begun(await inSpan('import', call, () => sessions.import(fileBytes(first.value, iterator), options)))
     },
 
     async listMethods({ pageSize, pageToken, filter }) {

@@ -13,16 +13,18 @@ import type { Dtype as ProtoDtype } from '../core/gen/asktell/v1/tensor_pb.js'
 import type { Point } from '../core/query.js'
 import type { Dtype, TensorSpec, Tensors } from '../core/tensor.js'
 import type { Mutation, Sessions, StepInput } from '../sessions/api.js'
-import { RESOLVER } from '../sessions/index.js'
+import { RESOLVER, shortOf } from '../sessions/index.js'
 import { type Call, linked } from './call.js'
 import { count, duration, fail, idOf, int64, quote, seconds } from './codec/basics.js'
 import { manifest, observationFromProto, pointFromProto, pointToProto, queryToProto } from './codec/query.js'
 import { states } from './codec/session.js'
 import { dtypes } from './codec/tensors.js'
+import { draining } from './errors.js'
 import type { Telemetry } from './telemetry.js'
 
 /** Gradients that came ahead of a step, by query id. */
 export type Gradients = ReadonlyMap<string, readonly Tensors[]>
+type PointOptions = { omitTensors?: boolean; encoding: Dtype | undefined; queryId?: string }
 type Answer = { omitTensors: boolean; encoding: ProtoDtype; path: string }
 
 const MAX_COUNT = 10_000
@@ -94,16 +96,19 @@ export class Steps {
     return this.run(id, input, { omitTensors: request.omitTensors, encoding: request.encoding, path }, call)
   }
 
-  /** Resolves views one at a time: the arrays are the session's own, and are copied before the next await. */
-  async points(id: string, points: readonly Point[], omitTensors: boolean, encoding: Dtype | undefined) {
+  /** Points with their views resolved; undefined when they are of a query that has been answered meanwhile. */
+  async points(id: string, points: readonly Point[], { omitTensors, encoding, queryId }: PointOptions) {
     const out: MessageInitShape<typeof PointSchema>[] = []
     for (const point of points) {
       const tensorial = point.kind === 'view' || point.kind === 'tensors'
       const specs = tensorial ? await this.manifest(id) : []
-      let tensors: Tensors | undefined
-      if (point.kind === 'tensors') tensors = point.tensors
-      else if (point.kind === 'view' && !omitTensors) tensors = await this.sessions.view(id, point.name)
-      out.push(pointToProto(point, specs, encoding, omitTensors ? undefined : tensors))
+      const write = (tensors: Tensors | undefined) => pointToProto(point, specs, encoding, tensors)
+      const written =
+        point.kind === 'view' && !omitTensors
+          ? await this.sessions.view(id, point.name, write, queryId)
+          : write(point.kind === 'tensors' && !omitTensors ? point.tensors : undefined)
+      if (!written) return undefined
+      out.push(written)
     }
     return out
   }
@@ -114,23 +119,32 @@ export class Steps {
     return list.map((o, i) => observationFromProto(o, specs, `${path}observations[${i}]`, gradients?.get(o.queryId)))
   }
 
-  private async run(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
+  private run(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
+    const attributes = { 'asktell.count': input.count, 'asktell.observations': input.observations?.length ?? 0 }
+    return this.telemetry.span('session.step', attributes, call, () => this.runStep(id, input, answer, call))
+  }
+
+  private async runStep(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
     const { sessions, telemetry } = this
     const encoding = dtypes.read(answer.encoding, `${answer.path}encoding`)
     // A wait ends with the drain; a step that does not wait is finished.
     const { signal, release } = input.wait ? linked(call.signal, call.draining) : { signal: call.signal, release() {} }
-    const attributes = { 'asktell.count': input.count, 'asktell.observations': input.observations?.length ?? 0 }
-    const span = telemetry.tracer.startSpan('session.step', { attributes }, call.trace)
     try {
       const result = await sessions.step(id, { ...input, signal })
+      if (call.draining.aborted && repeatable(input) && result.queries.length === 0 && result.state !== 'done')
+        throw draining()
       if (!result.repeated) {
         telemetry.asked(result.queries.length)
         for (const { status } of input.observations ?? []) telemetry.told(status)
       }
       const queries = []
-      for (const query of result.queries)
-        queries.push(queryToProto(query, await this.points(id, query.points, answer.omitTensors, encoding)))
-      const { short, durableStep } = result
+      for (const query of result.queries) {
+        const options = { omitTensors: answer.omitTensors, encoding, queryId: query.id }
+        const points = await this.points(id, query.points, options)
+        if (points) queries.push(queryToProto(query, points))
+      }
+      const { durableStep } = result
+      const short = shortOf(result, queries.length)
       return create(StepResponseSchema, {
         revision: int64(result.revision),
         queries,
@@ -145,15 +159,18 @@ export class Steps {
         requestId: input.requestId,
         metrics: { ...result.metrics },
       })
-    } catch (error) {
-      span.recordException(error as Error)
-      throw error
     } finally {
       release()
-      span.end()
     }
   }
 }
+
+/**
+ * Whether a wait that the drain cut short may be sent again, and so ends with UNAVAILABLE: it has told nothing, or has a
+ * request id by which the next server knows what it told.
+ */
+const repeatable = ({ wait, count, observations = [], enqueue = [], requestId }: StepInput): boolean =>
+  !!wait && count > 0 && (!!requestId || observations.length + enqueue.length === 0)
 
 const milliseconds = (wait: Duration | undefined, path: string) => wait && seconds(wait, path) * 1000
 

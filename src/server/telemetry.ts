@@ -1,8 +1,9 @@
 /** Logs, metrics and traces of one server. Nothing here is global, and nothing here makes a call wait. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { type Tracer, trace } from '@opentelemetry/api'
+import { type Attributes, type Context, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
 import { type Logger, pino } from 'pino'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { AsktellError } from '../core/errors.js'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
 
@@ -76,6 +77,21 @@ export class Telemetry {
     gauge('asktell_uptime_seconds', 'Age of the process.', () => process.uptime())
   }
 
+  /** Runs what a call does to a session in a span of its own, below that of the call. */
+  async span<T>(name: string, attributes: Attributes, call: { trace: Context }, work: () => Promise<T>): Promise<T> {
+    const span = this.tracer.startSpan(name, { attributes }, call.trace)
+    try {
+      return await work()
+    } catch (error) {
+      span.recordException(error as Error)
+      const message = error instanceof AsktellError ? error.reason : 'INTERNAL'
+      span.setStatus({ code: SpanStatusCode.ERROR, message })
+      throw error
+    } finally {
+      span.end()
+    }
+  }
+
   call(rpc: string, transport: string, code: string, seconds: number): void {
     this.calls.inc({ rpc, transport, code })
     this.duration.observe({ rpc, transport }, seconds)
@@ -116,7 +132,8 @@ export const createLog = (level: string): Logger =>
 /**
  * Spans go to the OTLP endpoint of the environment, when it names one; else to whatever the embedding process has
  * registered with the OpenTelemetry API, which is nothing by default. Exports happen in batches in the background and
- * are dropped when the collector is slow.
+ * are dropped when the collector is slow. The service is "asktell" unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES
+ * names it.
  */
 export async function createTracer(
   endpoint: string | undefined,
@@ -124,7 +141,13 @@ export async function createTracer(
   if (!endpoint) return { tracer: trace.getTracer('asktell'), close: async () => {} }
   const { NodeTracerProvider, BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-node')
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
+  const { defaultResource, detectResources, envDetector, resourceFromAttributes } = await import(
+    '@opentelemetry/resources'
+  )
   const provider = new NodeTracerProvider({
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ 'service.name': 'asktell' }))
+      .merge(detectResources({ detectors: [envDetector] })),
     spanProcessors: [
       new BatchSpanProcessor(new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` })),
     ],

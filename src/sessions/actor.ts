@@ -6,7 +6,7 @@
 import { AsktellError } from '../core/errors.js'
 import type { Mutation } from './api.js'
 import { type Context, notFound } from './context.js'
-import { type Loaded, load } from './load.js'
+import { type Loaded, load, stepOf } from './load.js'
 import { forgettable, Once } from './once.js'
 import { type Item, Outbox, type Request } from './outbox.js'
 import { Recent, type Revision } from './recent.js'
@@ -47,6 +47,7 @@ export class Actor {
   /** Answers of a session with snapshot durability, until the next snapshot writes them. */
   private answers = new Map<string, Uint8Array>()
   private requestsSinceTrim = 0
+  private requestsKept = 0
   private readonly wakers = new Set<() => void>()
   private readonly recent: Recent
 
@@ -69,6 +70,7 @@ export class Actor {
 
   private adopt(loaded: Loaded) {
     this.loaded = loaded
+    this.durableStep = loaded.durableStep
     this.millis = 0
     this.head = headOf(loaded.session, loaded.journalBytes)
   }
@@ -269,7 +271,8 @@ export class Actor {
     try {
       if (this.snapshotDue()) await this.snapshot(session, true)
       this.requestsSinceTrim += item.requests?.length ?? 0
-      if (this.requestsSinceTrim >= this.context.limits.requests) await this.trim(time)
+      // In proportion to what was kept the last time: a request costs a few reads, however many are kept.
+      if (this.requestsSinceTrim >= Math.max(this.context.limits.requests, this.requestsKept / 2)) await this.trim(time)
     } catch (error) {
       this.warn('a snapshot could not be made', error)
     }
@@ -287,7 +290,7 @@ export class Actor {
 
   private async snapshot(session: Session, spare: boolean) {
     const bytes = packFrame(await session.toTree())
-    const durableStep = this.volatile ? (await session.host.estimate()).step : undefined
+    const durableStep = await stepOf(session)
     if (this.loaded?.session !== session) throw new AsktellError('STORE_FAILED', 'an earlier write failed')
     this.loaded.snapshotBytes = bytes.length
     this.loaded.tail = { records: 0, bytes: 0 }
@@ -329,7 +332,8 @@ export class Actor {
 
   private async trim(time: number) {
     this.requestsSinceTrim = 0
-    const dropRequests = await forgettable(this.context, this.id, time)
+    const { dropRequests, kept } = await forgettable(this.context, this.id, time)
+    this.requestsKept = kept
     if (dropRequests.length > 0) void this.outbox.stage({ dropRequests, spare: true })
   }
 

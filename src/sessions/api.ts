@@ -2,6 +2,7 @@
 import type { Estimate } from '../core/method.js'
 import type { Observation, Point, Query, Usage } from '../core/query.js'
 import type { Params, Problem } from '../core/space.js'
+import type { Tensors } from '../core/tensor.js'
 
 export type Durability = 'journal' | 'snapshot'
 export type SessionState = 'running' | 'paused' | 'done'
@@ -122,8 +123,11 @@ export interface Sessions {
   update(id: string, patch: Patch, options?: Mutation): Promise<SessionInfo>
   delete(id: string, options?: Mutation): Promise<void>
   step(id: string, input: StepInput): Promise<StepResult>
-  /** Resolves a query's `view` points to tensors. The arrays are the session's own: read them before the next await. */
-  view(id: string, name: string): Promise<import('../core/tensor.js').Tensors>
+  /**
+   * What `read` makes of the tensors of a `view` point; it must not keep the arrays, which are the session's own. With the
+   * id of the point's query: undefined when that has been answered, and the tensors may be others.
+   */
+  view<T>(id: string, name: string, read: (tensors: Tensors) => T, queryId?: string): Promise<T | undefined>
   report(id: string, input: ReportInput): Promise<ReportResult>
   estimate(id: string): Promise<Estimate & { revision: number }>
   trials(id: string, options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<Trial>>

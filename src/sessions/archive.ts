@@ -75,7 +75,7 @@ export async function importFile(context: Context, chunks: AsyncIterable<Uint8Ar
 /** What the session is when it is loaded. Whoever wrote the file, it passes the checks of a new one. */
 async function tryOut(context: Context, { birth, head, snapshots, records }: Parts) {
   const { spec, settings } = birth
-  negotiate({ ...spec, ...settings }, context.catalogue, spec, spec.createTime)
+  negotiate({ ...spec, ...settings }, context, spec, spec.createTime)
   const store = new MemoryStore()
   await store.write([{ session: 'trial', spec: packFrame(birth), head: packFrame(head), records }])
   for (const snapshot of snapshots) await store.write([{ session: 'trial', snapshot }])
@@ -142,6 +142,7 @@ async function* frames(chunks: AsyncIterable<Uint8Array>, most: number): AsyncIt
     buffer.copyWithin(0, at, filled)
     filled -= at
   }
+  if (total === 0) throw new Damage('it is empty')
   if (filled > 0) throw new Damage('it is cut short')
 }
 

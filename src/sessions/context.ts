@@ -28,6 +28,8 @@ export type Limits = {
   requestAge: number
   /** Records whose events stay in memory for watchers. */
   events: number
+  /** Bytes of one set of a session's tensors. A method holds several, and a snapshot of all of them is one frame of 4 GiB. */
+  tensorBytes: number
   /** Bytes of an imported file. */
   importBytes: number
 }
@@ -44,6 +46,7 @@ export const LIMITS: Limits = {
   requests: 10_000,
   requestAge: 24 * 3_600_000,
   events: 1024,
+  tensorBytes: 2 ** 30,
   importBytes: 2 ** 32,
 }
 

@@ -1,6 +1,9 @@
 /** Filters of lists, a subset of AIP-160: terms joined by AND, `field = value`, `field != value`, `field : substring`. */
 import { AsktellError } from '../core/errors.js'
 
+/** Fields that hold a value of an enumeration: its values, and the prefix that their names have in the protocol. */
+export type Enums = { readonly [field: string]: { prefix: string; values: readonly string[] } }
+
 type Term = { field: string; operator: '=' | '!=' | ':'; value: string }
 
 const TERM = /\s*([A-Za-z_][\w.-]*)\s*(!=|=|:)\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"()]+))/y
@@ -8,24 +11,24 @@ const AND = /\s+AND\s+/y
 
 /**
  * A predicate on items, whose fields are read by `read` ('' for an absent label, undefined for an unknown field).
- * Values compare without regard to case. Throws INVALID_ARGUMENT that says where the filter is wrong.
+ * Values compare without regard to case; those of enumerations may have their prefix. Throws INVALID_ARGUMENT that says where the filter is wrong.
  */
 export function parseFilter<T>(
   filter: string | undefined,
   read: (item: T, field: string) => string | undefined,
   fields: readonly string[],
+  enums: Enums = {},
 ): (item: T) => boolean {
-  const terms = parse(filter ?? '', fields)
+  const terms = parse(filter ?? '', fields, enums)
   return (item) =>
     terms.every(({ field, operator, value }) => {
       const found = (read(item, field) ?? '').toLowerCase()
-      const wanted = value.toLowerCase()
-      if (operator === ':') return found.includes(wanted)
-      return (found === wanted) === (operator === '=')
+      if (operator === ':') return found.includes(value)
+      return (found === value) === (operator === '=')
     })
 }
 
-function parse(filter: string, fields: readonly string[]): Term[] {
+function parse(filter: string, fields: readonly string[], enums: Enums): Term[] {
   const terms: Term[] = []
   if (filter.trim() === '') return terms
   let at = 0
@@ -39,7 +42,12 @@ function parse(filter: string, fields: readonly string[]): Term[] {
         at,
         `"${field}" is not a field; there are ${fields.map((f) => (f.endsWith('.') ? `${f}KEY` : f)).join(', ')}`,
       )
-    terms.push({ field, operator: operator as Term['operator'], value: quoted?.replace(/\\(.)/g, '$1') ?? plain })
+    const wanted = (quoted?.replace(/\\(.)/g, '$1') ?? plain).toLowerCase()
+    const { prefix, values } = enums[field] ?? { prefix: '' }
+    const value = wanted.startsWith(prefix) ? wanted.slice(prefix.length) : wanted
+    if (values && operator !== ':' && !values.includes(value))
+      throw wrong(at, `"${wanted}" is no ${field}; there are ${values.join(', ').toUpperCase()}`)
+    terms.push({ field, operator: operator as Term['operator'], value })
     at = TERM.lastIndex
     if (filter.slice(at).trim() === '') return terms
     AND.lastIndex = at

@@ -6,6 +6,7 @@ import { crc32c } from '@node-rs/crc32'
 
 const VERSION = 1
 const HEADER = 9
+const LONGEST = 2 ** 32 - 1
 
 /** Bytes that do not hold what was written: a wrong length, checksum or structure. */
 export class Damage extends Error {}
@@ -14,6 +15,7 @@ export class Newer extends Error {}
 
 export function frame(...parts: readonly Uint8Array[]): Uint8Array {
   const length = parts.reduce((n, part) => n + part.length, 0)
+  if (length > LONGEST) throw new RangeError(`a frame holds at most ${LONGEST} bytes, got ${length}`)
   const bytes = new Uint8Array(HEADER + length)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, length, true)

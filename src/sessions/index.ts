@@ -15,6 +15,7 @@ import type { Store } from './stores/store.js'
 
 export type { Hooks, Limits } from './context.js'
 export { RESOLVER } from './queries.js'
+export { shortOf } from './step.js'
 export type { Store } from './stores/store.js'
 
 export type SessionsOptions = {

@@ -1,6 +1,7 @@
 /** What clients see of a session. */
 import { createHash } from 'node:crypto'
-import type { SessionInfo } from './api.js'
+import type { SessionInfo, SessionState, TrialState } from './api.js'
+import type { Enums } from './filter.js'
 import type { Spec } from './negotiate.js'
 import type { Head } from './record.js'
 
@@ -35,6 +36,15 @@ export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...h
 
 /** What lists can be filtered by. */
 export const FIELDS = ['method', 'state', 'display_name', 'id', 'labels.']
+export const ENUMS: Enums = {
+  state: { prefix: 'session_state_', values: ['running', 'paused', 'done'] satisfies SessionState[] },
+}
+export const TRIAL_ENUMS: Enums = {
+  state: {
+    prefix: 'trial_state_',
+    values: ['waiting', 'running', 'completed', 'failed', 'infeasible', 'pruned', 'cancelled'] satisfies TrialState[],
+  },
+}
 export function readField(info: SessionInfo, field: string): string | undefined {
   if (field === 'display_name') return info.displayName
   if (field.startsWith('labels.')) return info.labels?.[field.slice('labels.'.length)]

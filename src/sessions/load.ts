@@ -18,7 +18,12 @@ export type Loaded = {
   snapshots: readonly number[]
   /** Of the records that are kept. */
   journalBytes: number
+  durableStep?: number
 }
+
+/** With snapshot durability: the step that a restart resumes from when this is the last snapshot. */
+export const stepOf = async ({ spec, host }: Session): Promise<number | undefined> =>
+  spec.durability === 'snapshot' ? (await host.estimate()).step : undefined
 
 /**
  * Throws SESSION_NOT_FOUND, or STORE_CORRUPT when a snapshot or record that is needed is damaged. A damaged last record
@@ -70,7 +75,8 @@ async function read(context: Context, id: string, upTo: number): Promise<Loaded>
     const complete = cut || upTo !== Infinity || spec.durability === 'snapshot'
     if (!complete && head && session.revision < head.revision)
       throw new Damage(`its journal ends at revision ${session.revision} and reached ${head.revision}`)
-    return { session, birth, snapshotBytes: bytes, tail, snapshots, journalBytes: head?.journalBytes ?? tail.bytes }
+    const journalBytes = head?.journalBytes ?? tail.bytes
+    return { session, birth, snapshotBytes: bytes, tail, snapshots, journalBytes, durableStep: await stepOf(session) }
   } catch (error) {
     session.host.close()
     throw error

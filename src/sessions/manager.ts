@@ -23,8 +23,8 @@ import { exportFile, importFile } from './archive.js'
 import { type Context, notFound } from './context.js'
 import { pageSize, pageToken, parseFilter, readPageToken, wrongToken } from './filter.js'
 import { frame } from './frame.js'
-import { FIELDS, readField, toInfo, withoutInitial } from './info.js'
-import { load, openSession, readBirth, readHead } from './load.js'
+import { ENUMS, FIELDS, readField, TRIAL_ENUMS, toInfo, withoutInitial } from './info.js'
+import { load, openSession, readBirth, readHead, stepOf } from './load.js'
 import { checkBudget, negotiate, type Settings, type Spec } from './negotiate.js'
 import { forgettable, Once } from './once.js'
 import type { Item } from './outbox.js'
@@ -72,7 +72,7 @@ export class SessionManager implements Sessions {
     const body = digest('create', { request, id: options.id })
     const { answer } = await this.once.run(options.requestId, body, async () => {
       const time = this.context.clock()
-      const { spec, settings } = negotiate(request, this.context.catalogue, this.defaults, time)
+      const { spec, settings } = negotiate(request, this.context, this.defaults, time)
       return this.begin(options, body, async () => {
         const session = await openSession(this.context, spec, settings)
         const op: Op = { op: 'create' }
@@ -97,6 +97,8 @@ export class SessionManager implements Sessions {
     return this.reserve(id, async () => {
       const { session, birth, item } = await make()
       const bytes = item.record?.bytes.length ?? 0
+      const durableStep = await stepOf(session)
+      const snapshot = item.snapshot && { ...item.snapshot, durableStep }
       const loaded = {
         session,
         birth,
@@ -104,6 +106,7 @@ export class SessionManager implements Sessions {
         tail: { records: item.record ? 1 : 0, bytes },
         snapshots: [],
         journalBytes: bytes,
+        durableStep,
       }
       const actor = new Actor(id, this.context, loaded)
       try {
@@ -112,7 +115,7 @@ export class SessionManager implements Sessions {
         const ledger = requestId ? { id: requestId, bytes: answered(body, birth.spec.createTime, info) } : undefined
         // Known before it is in the store, so that there never is a second actor.
         this.actors.set(id, actor)
-        await actor.begin({ ...item, birth: frame(packInput(birth)), head, ledger })
+        await actor.begin({ ...item, snapshot, birth: frame(packInput(birth)), head, ledger })
         return info
       } catch (error) {
         if (this.actors.get(id) === actor) this.actors.delete(id)
@@ -146,7 +149,7 @@ export class SessionManager implements Sessions {
   async list(options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<SessionInfo>> {
     this.checkOpen()
     const size = pageSize(options.pageSize, 100, 1000)
-    const matches = parseFilter(options.filter, readField, FIELDS)
+    const matches = parseFilter(options.filter, readField, FIELDS, ENUMS)
     let after = readPageToken(options.pageToken)
     const items: SessionInfo[] = []
     for (;;) {
@@ -209,7 +212,7 @@ export class SessionManager implements Sessions {
       if (changed.length > 0) next.config = config
     }
     const state = patch.state !== session.phase.state ? patch.state : undefined
-    if (state) session.checkState(state)
+    if (state) session.checkState()
     const fields = (Object.keys(next) as (keyof Settings)[]).filter((name) => !same(next[name], settings[name]))
     if (fields.length === 0 && !state) return undefined
     return { op: 'update', settings: Object.fromEntries(fields.map((name) => [name, next[name]])), changed, state }
@@ -240,12 +243,24 @@ export class SessionManager implements Sessions {
     const actor = await this.actor(id)
     const op = { op: 'step' as const, observations, enqueue, count, worker }
     const body = input.requestId ? digest('step', op) : ''
-    const { answer, repeated } = await actor.once.run(input.requestId, body, () =>
-      this.stepOrWait(actor, input, op, body),
+    // A wait that ended with its server or its connection goes on; what came before the wait is done.
+    const resume = (stored: Step) =>
+      input.wait && count > 0 && stored.queries.length === 0 && stored.state !== 'done'
+        ? this.stepOrWait(
+            actor,
+            { ...input, expectedRevision: undefined },
+            { ...op, observations: [], enqueue: [] },
+            body,
+          )
+        : undefined
+    const { answer, repeated } = await actor.once.run(
+      input.requestId,
+      body,
+      () => this.stepOrWait(actor, input, op, body),
+      resume,
     )
     if (!repeated) return { ...answer, repeated }
-    const queries = await actor.read((session) => answer.queries.flatMap((query) => unslim(session, query)))
-    return { ...answer, queries, repeated }
+    return { ...(await actor.read((session) => unslim(session, answer))), repeated }
   }
 
   private async stepOrWait(actor: Actor, input: StepInput, op: Op & { op: 'step' }, body: string): Promise<Step> {
@@ -261,7 +276,7 @@ export class SessionManager implements Sessions {
     input.signal?.addEventListener('abort', notify)
     try {
       let answer = await actor.mutate<Step>(input, body, stepWork(actor, op))
-      const again = stepWork(actor, { ...op, observations: [], enqueue: [] })
+      const again = stepWork(actor, { ...op, observations: [], enqueue: [] }, answer.metrics)
       while (op.count > 0 && answer.queries.length === 0 && answer.state !== 'done') {
         const left = until - performance.now()
         if (left <= 0 || input.signal?.aborted) break
@@ -283,8 +298,12 @@ export class SessionManager implements Sessions {
     }
   }
 
-  async view(id: string, name: string): Promise<Tensors> {
-    return (await (await this.actor(id)).peek()).host.view(name)
+  async view<T>(id: string, name: string, read: (tensors: Tensors) => T, queryId?: string): Promise<T | undefined> {
+    const session = await (await this.actor(id)).peek()
+    // Nothing may come between the three: the next tell moves the arrays.
+    if (queryId !== undefined && !session.query(queryId)) return undefined
+    const tensors = session.host.view(name)
+    return read(tensors instanceof Promise ? await tensors : tensors)
   }
 
   async report(id: string, input: ReportInput): Promise<ReportResult> {
@@ -313,7 +332,7 @@ export class SessionManager implements Sessions {
 
   async trials(id: string, options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<Trial>> {
     const size = pageSize(options.pageSize, 1000, 10_000)
-    const matches = parseFilter<Trial>(options.filter, (trial) => trial.state, ['state'])
+    const matches = parseFilter<Trial>(options.filter, (trial) => trial.state, ['state'], TRIAL_ENUMS)
     const from = Number(readPageToken(options.pageToken))
     if (!Number.isSafeInteger(from) || from < 0) throw wrongToken()
     return (await this.actor(id)).read(({ trials }) => {
@@ -455,7 +474,7 @@ export class SessionManager implements Sessions {
     }
     if (now - this.trimmed >= TRIM) {
       this.trimmed = now
-      const dropRequests = await forgettable(this.context, LEDGER, now)
+      const { dropRequests } = await forgettable(this.context, LEDGER, now)
       if (dropRequests.length > 0) await this.context.store.write([{ session: LEDGER, dropRequests }])
     }
   }

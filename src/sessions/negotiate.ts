@@ -3,11 +3,13 @@ import { randomInt } from 'node:crypto'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import { type AnyMethod, checkSuitable, type Run } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
+import { WANT_KINDS } from '../core/query.js'
 import { parseConfig } from '../core/schema.js'
 import { checkSpace, type Problem } from '../core/space.js'
 import { elements } from '../core/tensor.js'
 import type { Budget, Durability, SessionSpec } from './api.js'
-import { allFinite, illFormed } from './validate.js'
+import type { Context, Limits } from './context.js'
+import { illFormed } from './validate.js'
 
 /** What never changes in the life of a session. */
 export type Spec = {
@@ -75,7 +77,7 @@ function editDistance(a: string, b: string): number {
 
 export function negotiate(
   request: SessionSpec,
-  catalogue: Catalogue,
+  { catalogue, limits }: Pick<Context, 'catalogue' | 'limits'>,
   defaults: { engine: Run<unknown>['engine']; lease: number },
   time: number,
 ): { spec: Spec; settings: Settings } {
@@ -88,7 +90,7 @@ export function negotiate(
       ? request.problem.objectives
       : [{ name: 'objective', direction: 'minimize' }],
   }
-  refuse('SPACE_INVALID', [...checkSpace(problem.space), ...checkInitial(problem)])
+  refuse('SPACE_INVALID', [...checkSpace(problem.space), ...checkSize(problem, limits)])
   refuse('INVALID_ARGUMENT', checkFields(request, problem))
   const config = parseConfig(method.config, request.config) as Record<string, unknown>
   refuse('METHOD_UNSUITABLE', checkSuitable(method, problem))
@@ -150,7 +152,9 @@ function checkFields(request: SessionSpec, problem: Problem): Issue[] {
   })
   for (const [i, name] of (problem.constraints ?? []).entries())
     if (!name || problem.constraints?.indexOf(name) !== i) bad(`constraints[${i}]`, 'expected a name of its own')
-  const { seed, lease, durability } = request
+  const { seed, lease, durability, offers = [] } = request
+  for (const [i, kind] of offers.entries())
+    if (!WANT_KINDS.includes(kind)) bad(`offers[${i}]`, `expected one of ${WANT_KINDS.join(', ')}, got "${kind}"`)
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0))
     bad('seed', `expected an integer from 0 to 2^53 - 1, got ${seed}`)
   if (lease !== undefined && !(lease > 0 && lease <= 30 * 86400))
@@ -162,22 +166,21 @@ function checkFields(request: SessionSpec, problem: Problem): Issue[] {
   return issues
 }
 
-function checkInitial({ space }: Problem): Issue[] {
-  if (space.kind !== 'tensors' || !space.initial) return []
-  const issues: Issue[] = []
-  const specs = new Map(space.tensors.map((spec) => [spec.name, spec]))
-  for (const [name, array] of Object.entries(space.initial)) {
-    const path = `space.initial.${name}`
-    const spec = specs.get(name)
-    if (!spec) issues.push({ path, message: 'is not a tensor of the space' })
-    else if (array.length !== elements(spec.shape))
-      issues.push({ path, message: `expected ${elements(spec.shape)} elements, got ${array.length}` })
-    else if (!allFinite(array)) {
-      const index = array.findIndex((x) => !Number.isFinite(x))
-      issues.push({ path: `${path}[${index}]`, message: `expected a finite number, got ${array[index]}` })
-    }
+/** Refuses a space before anything of its size is made. Half floats are held as f32. */
+function checkSize({ space }: Problem, { tensorBytes }: Limits): Issue[] {
+  if (space.kind !== 'tensors') return []
+  let bytes = 0
+  for (const [i, { shape, dtype }] of space.tensors.entries()) {
+    bytes += elements(shape) * (dtype === 'f64' ? 8 : 4)
+    if (bytes > tensorBytes)
+      return [
+        {
+          path: `space.tensors[${i}].shape`,
+          message: `expected tensors of at most ${tensorBytes} bytes in all, got ${bytes} up to this one`,
+        },
+      ]
   }
-  return issues
+  return []
 }
 
 function checkOffers({ offers, resolver }: SessionSpec, method: AnyMethod, config: unknown, problem: Problem): Issue[] {

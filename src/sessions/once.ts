@@ -13,12 +13,14 @@ export class Once {
 
   /**
    * Runs a call unless its request id was seen: then its stored answer comes back, or that of the call that is still
-   * running. Throws REQUEST_ID_REUSED when that one had another body. `call` must store its answer.
+   * running. Throws REQUEST_ID_REUSED when that one had another body. `call` must store its answer. `resume` goes on with
+   * what a stored answer left undone, or gives undefined.
    */
   async run<A>(
     requestId: string | undefined,
     digest: string,
     call: () => Promise<A>,
+    resume?: (stored: A) => Promise<A> | undefined,
   ): Promise<{ answer: A; repeated: boolean }> {
     if (!requestId) return { answer: await call(), repeated: false }
     if (requestId.length > LONGEST_ID) {
@@ -30,7 +32,7 @@ export class Once {
       if (first.digest !== digest) throw reused(requestId)
       return { answer: (await first.answer) as A, repeated: true }
     }
-    const result = this.lookUp(requestId, digest, call)
+    const result = this.lookUp(requestId, digest, call, resume)
     const answer = result.then((r) => r.answer)
     answer.catch(() => {})
     this.running.set(requestId, { digest, answer })
@@ -41,17 +43,23 @@ export class Once {
     }
   }
 
-  private async lookUp<A>(requestId: string, digest: string, call: () => Promise<A>) {
+  private async lookUp<A>(
+    requestId: string,
+    digest: string,
+    call: () => Promise<A>,
+    resume?: (stored: A) => Promise<A> | undefined,
+  ) {
     const bytes = await this.stored(requestId)
     if (!bytes) return { answer: await call(), repeated: false }
     const answered = intact(() => unpackFrame<Answered>(bytes), `the answer to request "${requestId}"`)
     if (answered.digest !== digest) throw reused(requestId)
-    return { answer: answered.answer as A, repeated: true }
+    const stored = answered.answer as A
+    return { answer: (await resume?.(stored)) ?? stored, repeated: true }
   }
 }
 
-/** Request ids whose answers are both old and many requests ago. */
-export async function forgettable({ store, limits }: Context, session: string, now: number): Promise<string[]> {
+/** Request ids whose answers are both old and many requests ago, and how many others there are. Reads all of them. */
+export async function forgettable({ store, limits }: Context, session: string, now: number) {
   const all: { id: string; time: number; revision: number }[] = []
   for await (const { id, bytes } of store.requests(session)) {
     const { time, revision } = unpackFrame<Answered>(bytes)
@@ -59,7 +67,7 @@ export async function forgettable({ store, limits }: Context, session: string, n
   }
   all.sort((a, b) => b.time - a.time || b.revision - a.revision)
   const old = all.slice(limits.requests).filter(({ time }) => time < now - limits.requestAge)
-  return old.map(({ id }) => id)
+  return { dropRequests: old.map(({ id }) => id), kept: all.length - old.length }
 }
 
 const reused = (requestId: string): AsktellError =>

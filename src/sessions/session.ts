@@ -315,9 +315,9 @@ export class Session {
     })
   }
 
-  /** What an update would change; throws when it may not. */
-  checkState(state: SessionState) {
-    if (state === 'running' && this.phase.state === 'done' && this.phase.by === 'method')
+  /** Throws when no update may change the state: what the method ended stays so. What a client or a budget ended need not. */
+  checkState() {
+    if (this.phase.by === 'method')
       throw new AsktellError('SESSION_CLOSED', `the method has finished: ${this.phase.message}`)
   }
 
@@ -455,13 +455,20 @@ export class Session {
   }
 
   /**
-   * SHA-256 of what the optimizer will do with what it is told: equal hashes mean equal futures. Times, workers and
-   * leases are left out, so that a run that was interrupted can be compared with one that was not.
+   * SHA-256 of all that decides what the optimizer will do with what it is told: equal hashes mean equal futures. Times,
+   * workers, leases and names are left out, so that a run that was interrupted can be compared with one that was not.
    */
   async hash(): Promise<string> {
+    const { problem, pruner, resolver, engine } = this.spec
     const tree = {
+      method: [this.method.id, this.method.version, engine],
+      problem,
+      pruner,
+      resolver: resolver !== undefined,
       config: this.settings.config,
+      budget: this.settings.budget,
       state: this.phase.state,
+      dry: this.dry,
       told: this.counts.told,
       evaluations: this.evaluations,
       usage: this.usage,

@@ -2,18 +2,19 @@
 import { type Tree, treeBytes } from '../core/tree.js'
 import type { Actor, Work } from './actor.js'
 import type { LeasedQuery, StepResult } from './api.js'
-import type { Applied, Op, Session } from './session.js'
+import type { Applied, Op, Session, Short } from './session.js'
 
 export type Step = Omit<StepResult, 'repeated'>
 
-export function stepWork(actor: Actor, op: Op & { op: 'step' }): Work<Step> {
-  const answer = (session: Session, { queries = [], short, metrics }: Partial<Applied>): Step => ({
+/** `told`: the metrics of a tell whose call goes on with this. */
+export function stepWork(actor: Actor, op: Op & { op: 'step' }, told?: Step['metrics']): Work<Step> {
+  const answer = (session: Session, { queries = [], short, metrics = told }: Partial<Applied>): Step => ({
     revision: session.revision,
     queries,
     short,
     state: session.phase.state,
     statusMessage: session.phase.message,
-    durableStep: session.spec.durability === 'snapshot' ? (actor.durableStep ?? 0) : undefined,
+    durableStep: actor.durableStep,
     metrics,
   })
   return {
@@ -33,8 +34,19 @@ type Slim = Omit<LeasedQuery, 'points'> & { points: LeasedQuery['points'] | null
 const slim = (query: LeasedQuery): Slim =>
   treeBytes(query.points as unknown as Tree) > BULK ? { ...query, points: null } : query
 
-/** A query of a stored answer as it was; none when it has been answered since. */
-export function unslim(session: Session, query: Slim): LeasedQuery[] {
-  const points = query.points ?? session.query(query.id)?.points
-  return points ? [{ ...query, points }] : []
+/** A stored answer with its points. Queries whose points were the session's own, and are gone with their answer, are left out. */
+export function unslim(session: Session, step: Omit<Step, 'queries'> & { queries: readonly Slim[] }): Step {
+  const queries = step.queries.flatMap((query): LeasedQuery[] => {
+    const open = session.query(query.id)
+    const points = query.points ?? open?.points
+    return points && (open || !points.some(({ kind }) => kind === 'view')) ? [{ ...query, points }] : []
+  })
+  return { ...step, queries, short: shortOf(step, queries.length) }
+}
+
+/** Why an answer has fewer queries than were wanted, when only some of its own can still be handed over. */
+export function shortOf({ queries, short }: { queries: readonly unknown[]; short?: Short }, left: number) {
+  if (left === queries.length) return short
+  const gone = queries.length - left
+  return { reason: `${gone} of ${queries.length} queries have been answered since, and their points are gone` }
 }

@@ -1,8 +1,10 @@
 /** The `asktell` command as a person runs it: processes, exit codes and what they print. */
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type StartedProcess, startProcess } from '../server-process.js'
 
@@ -77,6 +79,43 @@ describe('asktell', () => {
     const { stdout } = await asktell('methods', 'adam')
     expect(stdout).toContain('\\beta_{1}')
     expect(stdout).toMatch(/^learningRate +0.001 +Step size.$/m)
+  })
+
+  it('tells the values of one point, negative ones too, one for each objective', async () => {
+    await asktell('create', '-m', 'random', '--space', SPACE, '--id', 'values')
+    await asktell('ask', 'values')
+    const { stderr } = await asktell('tell', 'values', 'q0', '--value', '1', '2')
+    expect(stderr).toMatch(/observations\[0\]\.values\[0\]: expected 1 .*got 2/)
+    expect(await asktell('tell', 'values', 'q0', '--value', '-1e3')).toMatchObject({ code: 0, stderr: '' })
+    expect((await json('trials', 'values'))[0].values).toEqual([-1000])
+  })
+
+  it.each([
+    ['--value', ['tell', 'first', 'q0', '--value', 'abc'], 'Expected a number'],
+    ['--value', ['tell', 'first', 'q0', '--value', '1', ''], 'Expected a number'],
+    ['--status', ['tell', 'first', 'q0', '--status', 'bogus'], 'ok, failed, infeasible, pruned, cancelled'],
+    ['--ranking', ['tell', 'first', 'q0', '--ranking', '0,x'], 'Expected a number'],
+    ['--count', ['ask', 'first', '--count', 'x'], 'Expected a number'],
+    ['--count', ['ask', 'first', '--count', '1.5'], 'Expected an integer >= 1'],
+    ['--wait', ['ask', 'first', '--wait', 'long'], 'Expected a number'],
+    ['--max-evaluations', ['create', '-m', 'tpe', '--space', SPACE, '--max-evaluations', 'abc'], 'Expected a number'],
+    ['--direction', ['create', '-m', 'tpe', '--space', SPACE, '--direction', 'up'], 'minimize, maximize'],
+    ['step', ['report', 'first', 'q0', 'one', '0.5'], 'Expected a number'],
+  ])('refuses a wrong %s: %j', async (flag, args, expected) => {
+    const { code, stderr } = await asktell(...args)
+    expect(code).toBe(1)
+    const [line] = stderr.split('\n')
+    expect(line).toContain(flag)
+    expect(line).toContain(expected)
+  })
+
+  it('ends quietly when its reader does', async () => {
+    const child = spawn(process.execPath, [MAIN, 'methods', 'tpe'], {
+      env: { ...process.env, ASKTELL_TARGET: server.target },
+    })
+    child.stdout.destroy()
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
+    expect([code, stderr]).toEqual([0, ''])
   })
 
   it('says what is wrong and where, and exits with 2', async () => {

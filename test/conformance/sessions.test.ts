@@ -23,7 +23,8 @@ async function play(id: string, answer: TestProblem['answer'], most: number) {
     for (const query of queries) {
       const views = new Map<string, Tensors>()
       for (const point of query.points)
-        if (point.kind === 'view') views.set(point.name, await sessions.view(id, point.name))
+        if (point.kind === 'view')
+          views.set(point.name, (await sessions.view(id, point.name, structuredClone<Tensors>))!)
       const observation = answer(query, (name) => views.get(name)!)
       await sessions.step(id, { observations: [observation], count: 0 })
       told++

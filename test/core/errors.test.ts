@@ -66,6 +66,14 @@ describe('config schemas', () => {
     expect(error.issues.map(({ path }) => path)).toEqual(['config.learningRate', 'config.inner.beta1'])
   })
 
+  it('places in lists are in brackets, and fields that there are not are named', () => {
+    const lists = z.strictObject({ parts: z.array(z.strictObject({ rate: z.number() })) })
+    const error = thrown(() => parseConfig(lists, { parts: [{ rate: 1 }, { rate: 'x', beta: 1 }], extra: 1, more: 2 }))
+    const paths = ['config.parts[1].rate', 'config.parts[1].beta', 'config.extra', 'config.more']
+    expect(error.issues.map(({ path }) => path)).toEqual(paths)
+    expect(error.issues[2].message).toBe('there is no such field')
+  })
+
   it('refuses unknown fields, NaN and infinity', () => {
     expect(thrown(() => parseConfig(schema, { momentum: 1 })).reason).toBe('CONFIG_INVALID')
     expect(thrown(() => parseConfig(schema, { learningRate: Number.NaN })).reason).toBe('CONFIG_INVALID')

@@ -15,6 +15,45 @@ const float = (more: object = {}): Parameter => ({ name: 'x', type: 'float', low
 const paths = (space: Space) => checkSpace(space).map(({ path }) => path)
 
 describe('checkSpace', () => {
+  it('wants start values inside the box', () => {
+    const box = (more: object, dtype: 'f32' | 'f64' | 'bf16' = 'f64'): Space => ({
+      kind: 'tensors',
+      tensors: [{ name: 'w', shape: [2], dtype }],
+      ...more,
+    })
+    const w = (...values: number[]) => ({ initial: { w: Float64Array.from(values) } })
+    expect(paths(box({ low: -1, high: 1 }))).toEqual([])
+    expect(paths(box({ low: Number.NaN }))).toEqual(['space.low'])
+    expect(paths(box({ high: Infinity }))).toEqual(['space.high'])
+    expect(paths(box({ low: 2, high: 1 }))).toEqual(['space.low'])
+    expect(paths(box({ low: 0.5, high: 1 }))).toEqual(['space.low'])
+    expect(paths(box({ high: -1 }))).toEqual(['space.high'])
+    expect(paths(box({ low: 0.5, high: 1, ...w(0.5, 1) }))).toEqual([])
+    expect(paths(box({ low: 0.5, high: 1, ...w(0.7, 1.1) }))).toEqual(['space.initial.w[1]'])
+    expect(paths(box({ low: 0.5, ...w(0.4, 7) }))).toEqual(['space.initial.w[0]'])
+    expect(paths(box(w(0, Number.NaN)))).toEqual(['space.initial.w[1]'])
+    expect(paths(box(w(0)))).toEqual(['space.initial.w'])
+    expect(paths(box({ initial: { v: new Float64Array(2) } }))).toEqual(['space.initial.v'])
+    // A bound is kept as well as the type can hold it.
+    expect(paths(box({ high: 0.1, initial: { w: Float32Array.of(0.1, 0.1) } }, 'f32'))).toEqual([])
+    expect(paths(box({ high: 0.1, initial: { w: Float32Array.of(0.1, 0.10009765625) } }, 'bf16'))).toEqual([])
+    expect(paths(box({ high: 0.1, initial: { w: Float32Array.of(0.1, 0.10009765625) } }, 'f32'))).toEqual([
+      'space.initial.w[1]',
+    ])
+  })
+
+  it('wants start texts that fit', () => {
+    const text = (initial: string): Space => ({
+      kind: 'text',
+      components: [
+        { name: 'free', initial },
+        { name: 'short', initial, maxLength: 3 },
+      ],
+    })
+    expect(paths(text('abc'))).toEqual([])
+    expect(paths(text('abcd'))).toEqual(['space.components[1].initial'])
+  })
+
   it.each<[string, Space, string[]]>([
     ['low > high', search(float({ low: 2 })), ['space.parameters[0].low']],
     ['a log scale from zero', search(float({ log: true })), ['space.parameters[0].low']],

@@ -241,8 +241,37 @@ test('[rule] wrong text is refused with line and column', () => {
   expect(issues({ text: 'x = m', slots: { norm: { kind: 'tensor' } } }).map(({ path }) => path)).toContain(
     'config.slots.norm',
   )
-  expect(issues({ text: 'x = x - rowMean(g)' })[0].message).toContain('rows')
-  expect(() => parseConfig(rule.config, { slots: { m: { kind: 'matrix' } } })).toThrow(AsktellError)
+  expect(issues({ text: 'x = x - lr*rowMean(g)' })).toEqual([
+    { path: 'config.text:1:5', message: expect.stringContaining('expected a value for tensor "x" of rank 1') },
+  ])
+  const late = { transforms: [{ id: 'clip-norm' }], text: '# rows\n\nu = rowMean(g)\nx = x - lr*g\nx = x - u' }
+  expect(issues(late).map(({ path }) => path)).toEqual(['config.text:5:5'])
+  expect(issues({ ball: 1, text: 'metric = 2\nx = x - lr*g' })[0]).toMatchObject({
+    path: 'config.text:1:10',
+    message: expect.stringContaining('expected a metric'),
+  })
+  expect(issues({ text: 'x = lr', slots: { lr: { kind: 'global' } } })[0].path).toBe('config.slots.lr')
+  expect(issues({ hyperparameters: { b: 1, norm: 2 } })[0].path).toBe('config.hyperparameters.norm')
+  expect(issues({ text: 'x = 1e999' })[0]).toMatchObject({ path: 'config.text:1:5' })
+})
+
+test('[rule] a wrong kind of slot is located, and the kinds are listed', () => {
+  const issues = (slots: unknown) => {
+    try {
+      parseConfig(rule.config, { slots })
+    } catch (error) {
+      if (error instanceof AsktellError) return error.issues
+    }
+    throw new Error('expected an AsktellError')
+  }
+  const [issue, ...rest] = issues({ m: { kind: 'matrix' } })
+  expect(issue.path).toBe('config.slots.m.kind')
+  for (const kind of ['tensor', 'scalar', 'global', 'row', 'column']) expect(issue.message).toContain(`"${kind}"`)
+  expect(rest).toEqual([])
+  expect(issues('guessed')[0]).toMatchObject({
+    path: 'config.slots',
+    message: 'Invalid input: expected record, received string or "inferred"',
+  })
 })
 
 test('gradient-noise has the deviation of its equation, and the same noise in a replay', () => {

@@ -67,6 +67,7 @@ describe('configuration', () => {
     ['a flag', () => loadConfig({ colour: 'red' }, {}), 'colour'],
     ['a variable', () => loadConfig({}, { ASKTELL_COLOUR: 'red' }), 'ASKTELL_COLOUR'],
     ['a line of the file', () => loadConfig({ config: file('b.yaml', 'colour: red\n') }, {}), 'colour'],
+    ['an item', () => loadConfig({ apiKeys: [{ name: 'a', sha256: '0'.repeat(64), x: 1 }] }, {}), 'apiKeys[0].x'],
     ['a nested line', () => loadConfig({ config: file('c.yaml', 'tls: {cert: a, key: b, ca: c}\n') }, {}), 'tls.ca'],
   ])('refuses %s that it does not know', (_what, run, path) => {
     expect(issues(run)[0].path).toBe(path)

@@ -2,9 +2,14 @@ import { describe, expect, it, vi } from 'vitest'
 import { AsktellError } from '../../src/core/errors.js'
 import { closeOnSignals } from '../../src/server/index.js'
 import type { StepResult } from '../../src/sessions/api.js'
+import { createSessions } from '../../src/sessions/index.js'
+import { MemoryStore } from '../../src/sessions/stores/memory.js'
 import { refusal, refused, searchSession, start } from './clients.js'
+import type { FakeSessions } from './fake-sessions.js'
 
 const answer: StepResult = { revision: 1, queries: [], state: 'running', statusMessage: '', repeated: false }
+
+const told = (queryId: string, value: number) => ({ queryId, values: [{ values: [value] }] })
 
 describe('a server that drains', () => {
   it('finishes what is in flight, ends streams with UNAVAILABLE, takes nothing new, and closes its sessions', async () => {
@@ -72,6 +77,42 @@ describe('a server that drains', () => {
     await h.server.close()
     expect(await waiting).toMatchObject({ code: 14, reason: 'UNAVAILABLE' })
     expect((await stuck).code).not.toBe(0)
+    h.grpc.client.close()
+  })
+
+  it('ends a wait with UNAVAILABLE, and the same request goes on with it at the next server', async () => {
+    const store = new MemoryStore()
+    const begin = async () => start({}, { sessions: (await createSessions({ store, threads: 0 })) as FakeSessions })
+    const name = 'sessions/w'
+    let h = await begin()
+    await h.grpc.unary('createSession', {
+      session: { ...searchSession, budget: { maxEvaluations: 2n } },
+      sessionId: 'w',
+    })
+    await h.grpc.unary('ask', { name, count: 2, worker: 'a' })
+    const wait = { seconds: 60n }
+    const ask = { name, wait, worker: 'b', requestId: 'r1' }
+    const step = { name, wait, worker: 'c', requestId: 'r2', observations: [told('q0', 1)] }
+    const untold = { ...step, requestId: '', observations: [] }
+    const waiting = [h.grpc.unary('ask', ask), h.grpc.unary('step', step), h.grpc.unary('step', untold)]
+    const ended = Promise.all(waiting.map(refused))
+    await vi.waitFor(async () => expect((await h.grpc.unary('getSession', { name })).counts?.told).toBe(1n))
+    await h.server.close()
+    h.grpc.client.close()
+    for (const refusal of await ended) expect(refusal).toMatchObject({ code: 14, reason: 'UNAVAILABLE', retry: true })
+
+    h = await begin()
+    const again = [h.grpc.unary('ask', ask), h.grpc.unary('step', step)]
+    await h.grpc.unary('updateSession', {
+      session: { name, budget: { maxEvaluations: 4n } },
+      updateMask: { paths: ['budget'] },
+    })
+    const ids = (await Promise.all(again)).flatMap(({ queries }) => queries.map(({ id }) => id))
+    expect(ids.sort()).toEqual(['q2', 'q3'])
+    const { queries, repeatedRequest } = await h.grpc.unary('ask', ask)
+    expect([repeatedRequest, queries.length]).toEqual([true, 1])
+    expect((await h.grpc.unary('getSession', { name })).counts?.told).toBe(1n)
+    await h.server.close()
     h.grpc.client.close()
   })
 

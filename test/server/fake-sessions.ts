@@ -142,7 +142,7 @@ export function fakeSessions(): FakeSessions {
       if (input.requestId) answered.set(input.requestId, result)
       return result
     },
-    view: async (id) => find(id).parameters,
+    view: async (id, _name, read) => read(find(id).parameters),
     async report(id, { value }) {
       const session = find(id)
       emit(session, 'reported')

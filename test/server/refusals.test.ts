@@ -266,6 +266,52 @@ describe('JSON that does not fit', () => {
   it('a path and a body that differ', async () => {
     expect(await post({ name: 'sessions/other' }, 'sessions/search:ask')).toMatchObject({ errors: [{ path: 'name' }] })
   })
+  it('says what was expected and what came, in plain words', async () => {
+    const observed = (text: string) => `{"observations": [{"queryId": "q0", "values": [${text}]}]}`
+    const said = async (body: unknown, path: string) => (await post(body, path)).errors[0].message
+    const tell = 'sessions/search:tell'
+    expect(await said({ name: 'zz' }, 'sessions/search:ask')).toBe('the path says "sessions/search", the body "zz"')
+    expect(await said(observed('{"values": [1e999]}'), tell)).toBe(
+      'expected a number, got a number beyond the range of a double',
+    )
+    expect(await said(observed('{"values": ["x"]}'), tell)).toBe('expected a number, got "x"')
+    expect(await said(observed('{"values": 1}'), tell)).toBe('expected a list of numbers, got 1')
+    expect(await said({ wait: 5 }, 'sessions/search:ask')).toBe('expected seconds such as "1.5s", got 5')
+    const initial = { tensors: [{ name: 'w', data: '###' }] }
+    expect(await said({ session: { method: 'sgd', space: { tensors: { initial } } } }, 'sessions')).toBe(
+      'expected bytes as base64, got "###"',
+    )
+  })
+  it('a path that takes other verbs says which', async () => {
+    const cases = [
+      ['PUT', '/v1/sessions/search', 'GET, HEAD, PATCH, DELETE, OPTIONS'],
+      ['GET', '/v1/sessions/search:ask', 'POST, OPTIONS'],
+      ['POST', '/healthz', 'GET, HEAD, OPTIONS'],
+      ['DELETE', '/docs/start.js', 'GET, HEAD, OPTIONS'],
+    ]
+    for (const [verb, path, allow] of cases) {
+      const refused = await fetch(h.url + path, { method: verb })
+      expect([refused.status, refused.headers.get('allow')]).toEqual([405, allow])
+      expect(refused.headers.get('content-type')).toContain('application/problem+json')
+      expect(await refused.json()).toMatchObject({
+        code: 'METHOD_NOT_ALLOWED',
+        detail: `${path} takes ${allow}, got ${verb}`,
+      })
+      const options = await fetch(h.url + path, { method: 'OPTIONS' })
+      expect([options.status, options.headers.get('allow'), await options.text()]).toEqual([204, allow, ''])
+    }
+    expect((await fetch(`${h.url}/v1/nothing`, { method: 'OPTIONS' })).status).toBe(404)
+  })
+  it('HEAD is GET without its body', async () => {
+    const paths = ['/', '/healthz', '/docs', '/v1/sessions', '/v1/sessions/search', '/v1/sessions/search:watch', '/v1/sessions/search:export']
+    for (const path of paths) {
+      const head = await fetch(h.url + path, { method: 'HEAD' })
+      expect([path, head.status, await head.text()]).toEqual([path, 200, ''])
+    }
+    expect((await fetch(`${h.url}/v1/sessions/none`, { method: 'HEAD' })).status).toBe(404)
+    const metrics = await (await fetch(`${h.url}/metrics`)).text()
+    expect(metrics).toMatch(/^asktell_active_calls 0$/m)
+  })
   it('an unknown query parameter', async () => {
     const problem = await (await fetch(`${h.url}/v1/sessions?limit=3`)).json()
     expect(problem).toMatchObject({ code: 'INVALID_ARGUMENT', errors: [{ path: 'limit' }] })

@@ -18,7 +18,9 @@ const endpoint = (baseUrl: string, more: Partial<LlmEndpoint> = {}): LlmEndpoint
   configSchema.parse({ llmEndpoints: { local: { baseUrl, model: 'local-script', ...more } } }).llmEndpoints.local
 
 /** A chat-completions server whose replies a test decides. */
-async function serve(reply: (body: { n: number; model: string }, call: number, headers: IncomingMessage) => unknown) {
+async function serve(
+  reply: (body: { n: number; model: string; max_tokens?: number }, call: number, headers: IncomingMessage) => unknown,
+) {
   const calls: { n: number; model: string; authorization?: string; body: Record<string, unknown> }[] = []
   const server = createServer(async (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = []
@@ -86,6 +88,20 @@ async function score(sessions: Sessions, id: string, most = Infinity, of = (text
     if (state === 'done') return { texts, statusMessage }
   }
   return { texts, statusMessage: '' }
+}
+
+/** Scores nothing as right until the session is done. */
+async function scoreExamples(sessions: Sessions, id: string) {
+  for (;;) {
+    const { queries, state } = await sessions.step(id, { count: 8, wait: 2000, worker: 'scorer' })
+    if (state === 'done') return
+    const observations = queries.map(({ id, wants: [want] }) => {
+      const asked = want.kind === 'score' && want.examples ? want.examples : []
+      const score = { score: 0, examples: asked.map(() => 0), outputs: asked.map(() => 'y') }
+      return { queryId: id, status: 'ok' as const, scores: [score] }
+    })
+    await sessions.step(id, { observations, count: 0, worker: 'scorer' })
+  }
 }
 
 describe('the resolver', () => {
@@ -184,16 +200,7 @@ describe('the resolver', () => {
       }),
     )
     resolver.attach(info)
-    for (;;) {
-      const { queries, state } = await sessions.step(info.id, { count: 8, wait: 2000, worker: 'scorer' })
-      if (state === 'done') break
-      const observations = queries.map(({ id, wants: [want] }) => {
-        const asked = want.kind === 'score' && want.examples ? want.examples : []
-        const score = { score: 0, examples: asked.map(() => 0), outputs: asked.map(() => 'y') }
-        return { queryId: id, status: 'ok' as const, scores: [score] }
-      })
-      await sessions.step(info.id, { observations, count: 0, worker: 'scorer' })
-    }
+    await scoreExamples(sessions, info.id)
     expect(calls).toHaveLength(11)
   })
 
@@ -207,6 +214,83 @@ describe('the resolver', () => {
     resolver.attach(info)
     expect((await score(sessions, info.id)).statusMessage).not.toBe('')
     expect(calls).toHaveLength(expected)
+  })
+
+  /** Some endpoints give one choice per call, whatever `n` says. */
+  const stingy = () =>
+    serve(({ max_tokens }, call) => choices([`[${call}]`], { prompt_tokens: 10, completion_tokens: max_tokens ?? 5 }))
+
+  it.each([
+    ['opro', { maxCalls: 3 }, { calls: 3 }],
+    // 40 / 8 choices, then 25 / 7, then 12 / 6.
+    ['opro', { maxTokens: 40 }, { calls: 3, promptTokens: 30, completionTokens: 5 + 3 + 2 }],
+  ])('an endpoint that ignores n does not overrun the caps of %s: %o', async (method, budget, expected) => {
+    const { baseUrl, calls } = await stingy()
+    const { sessions, resolver } = await setUp({ local: endpoint(baseUrl) })
+    const info = await sessions.create(spec({ method, config: { maxSteps: 50, completions: 8 }, budget }))
+    resolver.attach(info)
+    const { texts, statusMessage } = await score(sessions, info.id)
+    const { usage, counts } = await sessions.get(info.id)
+    expect(usage).toMatchObject(expected)
+    expect(calls).toHaveLength(expected.calls)
+    expect(statusMessage).toContain('is used up')
+    expect(counts.failed).toBe(0)
+    expect(texts[0]).toBe('Start.')
+  })
+
+  it('bounds replies by what is left of the tokens and of the money', async () => {
+    const { baseUrl, calls } = await stingy()
+    const { sessions, resolver } = await setUp({ local: endpoint(baseUrl, { completionTokenPrice: 0.5 }) })
+    const config = { maxSteps: 1, completions: 2, maxTokens: 30 }
+    const budgets = [{ maxTokens: 1000 }, { maxTokens: 50 }, { maxMoney: 10 }]
+    for (const budget of budgets) {
+      const info = await sessions.create(spec({ config, budget }))
+      resolver.attach(info)
+      await score(sessions, info.id)
+    }
+    expect(calls.map(({ body }) => body.max_tokens)).toEqual([30, 30, 25, 15, 10, 10])
+  })
+
+  it.each([1, 2])('counts every try of a request as a call: cap %i', async (maxCalls) => {
+    const { baseUrl, calls } = await serve(() => 503)
+    const { sessions, resolver } = await setUp({ local: endpoint(baseUrl) })
+    const info = await sessions.create(spec({ budget: { maxCalls } }))
+    resolver.attach(info)
+    const { statusMessage } = await score(sessions, info.id)
+    expect(statusMessage).toContain('model calls is used up')
+    expect(calls).toHaveLength(maxCalls)
+    expect((await sessions.get(info.id)).usage.calls).toBe(maxCalls)
+  })
+
+  it('tries again what may pass, when the endpoint says so, within one query', async () => {
+    const { baseUrl, calls } = await serve((_, call) => (call < 3 ? 429 : choices(['[a]', '[b]', '[c]'])))
+    const { sessions, resolver } = await setUp({ local: endpoint(baseUrl) })
+    const info = await sessions.create(spec())
+    resolver.attach(info)
+    expect((await score(sessions, info.id)).texts).toEqual(['Start.', 'a', 'b', 'c'])
+    expect(calls).toHaveLength(3)
+    expect(await sessions.get(info.id)).toMatchObject({ usage: { calls: 3 }, counts: { failed: 0 } })
+  })
+
+  it('with many queries at once, tokens overrun their cap by no more than one reply', async () => {
+    const { baseUrl } = await serve(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      return choices(['<START>x<END>'], { prompt_tokens: 100, completion_tokens: 100 })
+    })
+    const { sessions, resolver } = await setUp({ local: endpoint(baseUrl) })
+    const examples = Array.from({ length: 8 }, (_, i) => ({ input: `${i}`, expected: 'x' }))
+    const info = await sessions.create(
+      spec({
+        method: 'apo',
+        config: { nGradients: 20, maxTokens: 100 },
+        problem: { ...problem, task: { description: 'x', examples } },
+        budget: { maxTokens: 1100 },
+      }),
+    )
+    resolver.attach(info)
+    await scoreExamples(sessions, info.id)
+    const { usage } = await sessions.get(info.id)
+    expect(usage.promptTokens + usage.completionTokens).toBe(1200)
   })
 
   it('start serves the sessions that are there, and those alone that name an endpoint', async () => {

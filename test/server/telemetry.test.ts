@@ -1,8 +1,13 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { SpanStatusCode } from '@opentelemetry/api'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
 import { pino } from 'pino'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { remoteContext } from '../../src/server/call.js'
+import { createTracer } from '../../src/server/telemetry.js'
 import { harness, json, searchSession } from './clients.js'
 
 const exporter = new InMemorySpanExporter()
@@ -46,6 +51,36 @@ describe('traces', () => {
     expectTrace('Step')
   })
 
+  it('have a span of every change of a session, which says when it failed', async () => {
+    const name = 'sessions/t2'
+    await h.grpc.unary('createSession', { session: searchSession, sessionId: 't2' })
+    await h.grpc.unary('ask', { name })
+    await h.grpc.unary('report', { name, queryId: 'q0', step: 1n, value: 0.5 })
+    await h.grpc.unary('updateSession', {
+      session: { name, displayName: 'x' },
+      updateMask: { paths: ['display_name'] },
+    })
+    await h.grpc.unary('forkSession', { name, sessionId: 't3' })
+    await h.grpc
+      .clientStream('importSession', [{ sessionId: 't4', data: Buffer.from(JSON.stringify({ problem: {} })) }])
+      .catch(() => {})
+    await h.grpc.unary('deleteSession', { name })
+    await h.grpc.unary('tell', { name, observations: [{ queryId: 'q9' }] }).catch(() => {})
+    const spans = exporter.getFinishedSpans().filter((span) => span.name.startsWith('session.'))
+    expect(spans.map((span) => [span.name, span.status.code])).toEqual([
+      ['session.create', SpanStatusCode.UNSET],
+      ['session.step', SpanStatusCode.UNSET],
+      ['session.report', SpanStatusCode.UNSET],
+      ['session.update', SpanStatusCode.UNSET],
+      ['session.fork', SpanStatusCode.UNSET],
+      ['session.import', SpanStatusCode.ERROR],
+      ['session.delete', SpanStatusCode.UNSET],
+      ['session.step', SpanStatusCode.ERROR],
+    ])
+    expect(spans.every((span) => span.parentSpanContext)).toBe(true)
+    expect(spans.at(-1)).toMatchObject({ status: { message: 'SESSION_NOT_FOUND' }, events: [{ name: 'exception' }] })
+  })
+
   it('begin anew when the header is no trace context', () => {
     for (const bad of [undefined, '', 'nonsense', `00-${TRACE}-${PARENT}`, `ff-${TRACE}-${PARENT}-01`])
       expect(remoteContext(bad)).toBe(remoteContext(undefined))
@@ -54,6 +89,31 @@ describe('traces', () => {
   it('mark calls that fail', async () => {
     await h.grpc.unary('getSession', { name: 'sessions/none' }).catch(() => {})
     expect(exporter.getFinishedSpans()[0].status).toEqual({ code: 2, message: 'SESSION_NOT_FOUND' })
+  })
+})
+
+describe('the service of traces', () => {
+  const exported = async () => {
+    const bodies: string[] = []
+    const collector = createServer(async (request, response) => {
+      bodies.push(await text(request))
+      response.end('{}')
+    })
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
+    const { tracer, close } = await createTracer(`http://127.0.0.1:${(collector.address() as AddressInfo).port}`)
+    tracer.startSpan('one').end()
+    await close()
+    await new Promise((resolve) => collector.close(resolve))
+    const [{ resource }] = JSON.parse(bodies[0]).resourceSpans
+    const found = resource.attributes.find(({ key }: { key: string }) => key === 'service.name')
+    return found.value.stringValue
+  }
+
+  it('is asktell, or what the environment says', async () => {
+    expect(await exported()).toBe('asktell')
+    vi.stubEnv('OTEL_SERVICE_NAME', 'tuner')
+    expect(await exported()).toBe('tuner')
+    vi.unstubAllEnvs()
   })
 })
 

@@ -9,6 +9,7 @@ import type { Tensors } from '../../src/core/tensor.js'
 import { methods as gradient } from '../../src/optimizers/catalogue.gen.js'
 import type { Sessions } from '../../src/sessions/api.js'
 import { openManager } from '../../src/sessions/index.js'
+import { allFinite } from '../../src/sessions/validate.js'
 import { problem } from '../problems/index.js'
 import { BreakableStore, Clock } from './fakes.js'
 
@@ -68,7 +69,7 @@ async function answer(sessions: Sessions, id: string, query: Query, n: number): 
   for (const point of query.points)
     tensors.push(
       point.kind === 'view'
-        ? await sessions.view(id, point.name)
+        ? await sessions.view(id, point.name, structuredClone<Tensors>)
         : point.kind === 'tensors'
           ? point.tensors
           : undefined,
@@ -104,6 +105,9 @@ async function answer(sessions: Sessions, id: string, query: Query, n: number): 
         return { score: h, examples, outputs: examples.map((e) => `${e}`) }
       })
   }
+  // A step size for another problem may diverge on this one.
+  if (observation.gradients?.some((set) => !Object.values(set).every(allFinite)))
+    return { queryId: query.id, status: 'failed' }
   return observation
 }
 

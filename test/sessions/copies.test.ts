@@ -129,11 +129,12 @@ describe('files', () => {
     const file = await collect(sessions.export('g'))
     const copy = await sessions.import(chunked(file), { id: 'h' })
     expect(copy.stateHash).toBe((await sessions.get('g')).stateHash)
-    expect(await sessions.view('h', 'x')).toEqual(await sessions.view('g', 'x'))
+    expect(await sessions.view('h', 'x', structuredClone)).toEqual(await sessions.view('g', 'x', structuredClone))
   })
 
   it('are refused when damaged, cut, newer or something else', async () => {
     const sessions = await open({ limits: { importBytes: 100_000 } })
+    expect((await refusal(sessions.import(chunked(new Uint8Array(0))))).message).toContain('it is empty')
     await sessions.create(spec, { id: 'a' })
     await walk(sessions, 'a', 4)
     const file = await collect(sessions.export('a'))

@@ -93,6 +93,9 @@ describe('restart', () => {
     const again = await start()
     expect((await again.get('a')).stateHash).toBe(hashes[durableStep as number])
     expect((await again.estimate('a')).step).toBe(durableStep)
+    expect((await again.step('a', { count: 0 })).durableStep).toBe(durableStep)
+    await again.fork('a', { id: 'f' })
+    expect((await again.step('f', { count: 0 })).durableStep).toBe(durableStep)
     // Its lease is void: whoever had it has gone past it.
     expect((await again.step('a', { count: 1, wait: 0 })).queries).toMatchObject([{ id: 'g7', attempt: 2 }])
     const stored = { queryId: 'g6', status: 'ok' as const, gradients }
@@ -112,7 +115,7 @@ describe('restart', () => {
       queries = (await told).queries
     }
     const again = await open({ store })
-    expect(await again.view('a', 'x')).toEqual(await sessions.view('a', 'x'))
+    expect(await again.view('a', 'x', structuredClone)).toEqual(await sessions.view('a', 'x', structuredClone))
     expect((await again.get('a')).stateHash).toBe((await sessions.get('a')).stateHash)
   })
 })

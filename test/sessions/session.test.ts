@@ -269,6 +269,9 @@ describe('trials', () => {
     }
     expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(await refusal(sessions.trials('a', { filter: 'mood = good' }))).toMatchObject({ path: 'filter' })
+    for (const filter of ['state = RUNNING', 'state = TRIAL_STATE_RUNNING', 'state = "running"', 'state != WAITING'])
+      expect((await sessions.trials('a', { filter })).items).toHaveLength(7)
+    expect(await refusal(sessions.trials('a', { filter: 'state = PAUSED' }))).toMatchObject({ path: 'filter' })
   })
 })
 
@@ -370,6 +373,7 @@ describe('creation', () => {
       [{ pruner: { method: 'roof' } }, 'METHOD_NOT_FOUND', 'pruner.method'],
       [{ pruner: { method: 'ceiling', config: { limit: 'x' } } }, 'CONFIG_INVALID', 'pruner.config.limit'],
       [{ offers: ['ranking'] }, 'METHOD_UNSUITABLE', 'offers'],
+      [{ offers: ['value', 'gradiant'] }, 'INVALID_ARGUMENT', 'offers[1]'],
       [{ seed: 0.5 }, 'INVALID_ARGUMENT', 'seed'],
       [{ lease: -1 }, 'INVALID_ARGUMENT', 'lease'],
       [{ durability: 'snapshot' }, 'INVALID_ARGUMENT', 'durability'],
@@ -395,6 +399,26 @@ describe('creation', () => {
     expect(await refusal(sessions.create(spec, { id: 'a' }))).toMatchObject({ reason: 'SESSION_EXISTS' })
     expect(await refusal(sessions.create(spec, { id: '../a' }))).toMatchObject({ path: 'id' })
     expect(await refusal(sessions.get('b'))).toMatchObject({ reason: 'SESSION_NOT_FOUND' })
+  })
+
+  it('refuses tensors that are too large before it makes any', async () => {
+    const huge = (...shapes: number[][]): SessionSpec => ({
+      method: 'slope',
+      problem: {
+        space: { kind: 'tensors', tensors: shapes.map((shape, i) => ({ name: `w${i}`, shape, dtype: 'bf16' })) },
+        objectives: [],
+      },
+    })
+    const refused = { reason: 'SPACE_INVALID', path: 'space.tensors[1].shape' }
+    const sessions = await open()
+    expect(await refusal(sessions.create(huge([2], [3_000_000_000])))).toMatchObject(refused)
+    expect(await refusal(sessions.create(huge([2], [2 ** 40, 2 ** 40])))).toMatchObject(refused)
+    const small = await open({ limits: { tensorBytes: 84 } })
+    expect(await refusal(small.create(huge([2], [20])))).toMatchObject({
+      ...refused,
+      message: 'expected tensors of at most 84 bytes in all, got 88 up to this one',
+    })
+    expect((await small.create(huge([1], [20]))).revision).toBe(1)
   })
 
   it('fills in defaults, and gives a seed', async () => {
@@ -463,7 +487,15 @@ describe('changes and lists', () => {
       await ids('method = "dice" AND state = RUNNING AND labels.team = "vision" AND display_name : "run 1"'),
     ).toEqual(['s01', 's11'])
     expect(await ids('state = PAUSED')).toEqual(['s03'])
+    expect(await ids('state = session_state_Paused')).toEqual(['s03'])
     expect(await ids('state != "running"')).toEqual(['s03'])
+    expect(await ids('state != SESSION_STATE_RUNNING')).toEqual(['s03'])
+    expect(await ids('state : pau')).toEqual(['s03'])
+    expect(await refusal(ids('method = dice AND state = foo'))).toMatchObject({
+      reason: 'INVALID_ARGUMENT',
+      path: 'filter',
+      message: '"foo" is no state; there are RUNNING, PAUSED, DONE, at character 19',
+    })
     expect(await refusal(ids('color = red'))).toMatchObject({ reason: 'INVALID_ARGUMENT', path: 'filter' })
     expect(await refusal(ids('method = "dice" OR state = DONE'))).toMatchObject({ path: 'filter' })
     const all: string[] = []

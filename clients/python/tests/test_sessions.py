@@ -115,6 +115,29 @@ def test_a_ranking_session(client):
     assert session.step(query, ranking=order).revision > 0
 
 
+def test_derivatives_along_directions(client):
+    config = {"optimizer": {"id": "sgd", "config": {"learningRate": 0.1}}}
+    session = client.create_session("forward-gradient", {"x": np.array([3.0, -4.0])}, config=config, seed=1)
+    query = session.ask().queries[0]
+    assert query.kinds == {"directional"}
+    x, u = (point["x"] for point in query.points)
+    j = 2 * float(x @ u)
+    (after,) = session.step(query, derivatives=[j]).queries
+    np.testing.assert_allclose(after.points[0]["x"], x - 0.1 * j * u, rtol=1e-12)
+
+
+def test_the_terms_of_a_loss(client):
+    session = client.create_session("per-pixel-sge", {"x": np.array([1.0, 2.0])}, seed=1)
+    query = session.ask().queries[0]
+    assert query.kinds == {"terms"}
+    terms = [asktell.Terms([float(v) ** 2 for v in point["x"]], [[0], [1]]) for point in query.points]
+    with pytest.raises(asktell.InvalidArgument) as caught:
+        session.tell(query, terms=[terms[0], asktell.Terms(terms[1].losses, [[0], [2]])])
+    assert "terms[1].contributors[1][0]" in str(caught.value)
+    session.tell(query, terms=terms)
+    assert session.estimate().step == 1
+
+
 def test_errors_are_typed_and_located(client):
     with pytest.raises(asktell.InvalidArgument) as caught:
         client.create_session("random", {"a": Float(0, 1), "lr": Float(2.0, 1.0)})

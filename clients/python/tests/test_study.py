@@ -96,6 +96,15 @@ def test_a_wider_range_moves_the_study_and_another_type_is_an_error(client):
         study.optimize(lambda t: t.suggest_int("x", 0, 1), n_trials=1)
 
 
+def test_choices_that_cannot_travel_are_refused_where_they_are_suggested(client):
+    study = create_study(sampler="random", seed=0, client=client)
+    trial = study.ask()
+    for choices in (["a", None], [("a", "b")], [1, {"b": 2}]):
+        with pytest.raises(TypeError, match="'d': expected choices that are strings, numbers or booleans, got"):
+            trial.suggest_categorical("d", choices)
+    assert trial.suggest_categorical("d", ["a", True, 1.5]) in ("a", True, 1.5)
+
+
 def test_a_declared_space_has_conditions(client):
     space = {
         "optimizer": CategoricalDistribution(["sgd", "adam"]),

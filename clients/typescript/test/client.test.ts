@@ -10,6 +10,7 @@ import {
   int,
   minimize,
   type Params,
+  type Point,
   search,
   TrialPruned,
   tensors,
@@ -82,6 +83,37 @@ describe('spaces and queries', () => {
       return queries[0].points[0].tensors?.x
     }
     expect(await run(true)).toEqual(await run(false))
+  })
+
+  it('takes derivatives along directions, and the terms of a loss', async () => {
+    const forward = await client.createSession({
+      method: 'forward-gradient',
+      space: tensors({ x: Float64Array.of(3, -4) }),
+      config: { optimizer: { id: 'sgd', config: { learningRate: 0.1 } } },
+      seed: 1,
+    })
+    const [{ id, points, wants }] = (await forward.ask()).queries
+    expect(wants).toEqual([{ kind: 'directional' }])
+    const [x, u] = points.map((p) => p.tensors?.x as Float64Array)
+    const j = 2 * (x[0] * u[0] + x[1] * u[1])
+    const { queries } = await forward.step({ observations: [{ queryId: id, derivatives: [j] }] })
+    const next = queries[0].points[0].tensors?.x as Float64Array
+    x.forEach((v, i) => {
+      expect(next[i]).toBeCloseTo(v - 0.1 * j * u[i], 12)
+    })
+
+    const sum = await client.createSession({ method: 'per-pixel-sge', space: tensors({ x: Float64Array.of(1, 2) }) })
+    const [query] = (await sum.ask()).queries
+    expect(query.wants).toEqual([{ kind: 'terms' }])
+    const at = ({ tensors: t }: Point) => ({
+      losses: Array.from(t?.x as Float64Array, (v) => v * v),
+      contributors: [[0], [1]],
+    })
+    const terms = query.points.map(at)
+    const wrong = sum.tell([{ queryId: query.id, terms: [terms[0], { ...terms[1], contributors: [[0], [2]] }] }])
+    await expect(wrong).rejects.toThrow('terms[1].contributors[1][0]')
+    await sum.tell([{ queryId: query.id, terms }])
+    expect((await sum.estimate()).step).toBe(1)
   })
 
   it('sends a gradient of several chunks', async () => {

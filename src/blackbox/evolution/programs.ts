@@ -174,6 +174,7 @@ export function mutate({ source, statements: parent }: Program, rng: Rng): strin
       target: { role, name: target, domain: 'tensor' },
       value,
       line: 0,
+      column: 0,
     })
   } else {
     const index = rng.integer(statements.length)

@@ -8,7 +8,6 @@ import type { Tree } from '../../core/tree.js'
 import { methods } from '../../optimizers/catalogue.gen.js'
 import type { Flat } from '../../optimizers/flat.js'
 
-/** Gradient methods that ask at the iterate alone unless a config says otherwise. */
 const byId = new Map<string, AnyMethod>(methods.map((method) => [method.id, method]))
 
 export const optimizer = field(
@@ -41,8 +40,14 @@ export function checkOptimizer({ optimizer: { id, config } }: Optimizer, problem
   if (!method) return [{ path: `${at}.id`, message: `there is no gradient method "${id}"` }]
   try {
     const parsed = parseConfig(method.config, config, `${at}.config`) as { driver?: { id: string } }
-    if (parsed.driver && parsed.driver.id !== 'step')
-      return [{ path: `${at}.config.driver`, message: 'the estimates are those at the iterate; expected "step"' }]
+    // Presets have a driver, and the view `x` that the iterate is read from.
+    if (parsed.driver?.id !== 'step' || method.needs(parsed, problem).some((want) => want !== 'gradient'))
+      return [
+        {
+          path: `${at}.config.driver`,
+          message: 'expected a rule that asks for nothing but the gradient at the iterate, by "step"',
+        },
+      ]
     return (method.check?.(parsed, problem) ?? []).map(({ path, message }) => ({
       path: path.startsWith('config') ? `${at}.${path}` : path,
       message,
@@ -58,7 +63,7 @@ export function startDescent(run: Run<Optimizer>, seed: number): Tree {
   return method.step(within, method.init(within, seed), [{ type: 'capacity', count: 1 }]).state
 }
 
-/** The state after a step along an estimate; its query was the n-th, from 1. */
+/** The state after a step along an estimate, which answers the open query. */
 export function descend(run: Run<Optimizer>, state: Tree, flat: Flat, gradient: Float64Array): Tree {
   const { method, run: within } = inner(run)
   const queryId = (state as { open: string }).open

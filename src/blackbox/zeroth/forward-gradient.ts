@@ -241,8 +241,9 @@ export const method = turnsMethod<Config, State>({
     {
       problem: 'quadratic',
       config: {
-        guess: 'told',
-        estimator: 'projection',
+        guess: 'rademacher',
+        guesses: 3,
+        estimator: 'span',
         granularity: 'layer',
         optimizer: { id: 'sgd', config: { learningRate: 0.1 } },
       },

@@ -1,5 +1,6 @@
 /** A driver decides what is asked, where and when, around a rule. It is a state machine over gradients. */
 import type { z } from 'zod'
+import type { Rng } from '../../core/rng.js'
 import type { FloatArray, Tensors } from '../../core/tensor.js'
 import type { Piece } from '../compose.js'
 import type { Part, PartConfig } from '../parts.js'
@@ -11,6 +12,8 @@ export type Ask = {
   purpose: string
   /** Suffix of the sample key: asks of one step with the same suffix get the same minibatch. */
   sample?: string
+  /** The example that is to be the sample: asks of the same example have the same sample key in all steps. */
+  example?: number
 }
 
 /** State of a driver: its phase, and tensors shaped like x. Plain tree. */
@@ -19,17 +22,23 @@ export type DriverState = {
   /** Shards or steps counted by the driver. */
   shard: number
   points: { [name: string]: { [tensor: string]: FloatArray } }
+  /** Orders of examples, by name. */
+  orders?: { [name: string]: number[] }
+  /** Numbers for people, among the metrics of the session. */
+  reports?: { [name: string]: number }
 }
 
 /** What a driver may do in a step. Gradients are those of a loss to minimize. */
 export interface Drive {
   readonly x: Tensors
   readonly state: DriverState
+  /** The stream of the session; what is drawn from it is gone. */
+  readonly rng: Rng
   /** One step of the rule, in place. `at`: the point of the gradient, where that is not x (for ergodic averages). */
   update(gradient: Tensors, options?: { at?: Tensors; project?: boolean }): void
   /** Where one step of the rule would lead from x: written to a point. State and x stay as they are. */
   probe(gradient: Tensors, point: string, options?: { project?: boolean }): void
-  /** Runs rule text on a point of the driver, in place; `project` then moves it into the box of the space. */
+  /** Runs rule text on a point of the driver, in place; `project` then moves it into the set that x is kept in. */
   run(piece: Piece, point: string, inputs: { readonly [name: string]: Tensors }, options?: { project?: boolean }): void
   /** Remembers tensors under the name of a point. */
   copy(from: Tensors, point: string): void
@@ -47,6 +56,8 @@ export interface Driver<F extends z.ZodRawShape = z.ZodRawShape> extends Part {
   begin(config: PartConfig<F>, drive: Drive): Ask
   /** Takes the gradient of the last ask and says what to ask next. */
   advance(config: PartConfig<F>, drive: Drive, gradient: Tensors): Ask
+  /** What is wrong with the config: a field and a message. */
+  check?(config: PartConfig<F>): readonly { field: string; message: string }[]
 }
 
 /** Declares a driver; the type of its config is checked here and erased by the family. */

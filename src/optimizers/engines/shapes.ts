@@ -55,17 +55,16 @@ export function checkManifest(program: Program, manifest: readonly TensorSpec[])
     }
     return e.args.some((arg) => lacks(arg) || narrows(e, arg))
   }
-  for (const { target, value, line } of program.statements) {
+  for (const { target, value, line, column } of program.statements) {
     // Rows and columns of a vector are empty: nothing is computed, whatever the expression.
     const empty = target.domain === 'row' || target.domain === 'column'
     const lack = !empty && (lacks(value) || isFactor(value.domain))
-    if (lack && target.role !== 'local')
-      throw new AsktellError(
-        'METHOD_UNSUITABLE',
-        `line ${line} of the rule uses rows or columns, which tensor "${vector.name}" of rank ${vector.shape.length} does not have; ` +
-          'choose another branch for it, as in matrix ? ... : ...',
-        { issues: [{ path: `rule.text:${line}:1`, message: `tensor "${vector.name}" has no rows and columns` }] },
-      )
+    if (lack && target.role !== 'local') {
+      const message = `expected a value for tensor "${vector.name}" of rank ${vector.shape.length} too, found rows or columns, which only matrices have; choose another for it, as in matrix ? ... : ...`
+      throw new AsktellError('METHOD_UNSUITABLE', `rule.text:${line}:${column}: ${message}`, {
+        issues: [{ path: `rule.text:${line}:${column}`, message }],
+      })
+    }
     if (lack) lacking.add(target.name)
     else lacking.delete(target.name)
   }

@@ -4,7 +4,7 @@ import { type Issue, refuse } from '../../core/errors.js'
 import { broadcasts, FUNCTIONS, join, OPERATOR_FUNCTIONS, RESERVED } from './functions.js'
 import { SyntaxProblem } from './lex.js'
 import { nearest } from './nearest.js'
-import { LIMITS, type Line, parseRule, type Syntax } from './parse.js'
+import { LIMITS, type Line, latexOf, parseRule, type Syntax } from './parse.js'
 import type { Domain, ElementFunction, Expression, Program, Reduction, RuleSource, Statement } from './program.js'
 
 const DOMAIN_TEXT: Readonly<Record<Domain, string>> = {
@@ -46,7 +46,9 @@ export function compileRule(source: RuleSource): Program {
   return {
     source,
     statements,
-    latex: lines.map(({ latex }) => latex),
+    get latex() {
+      return latexOf(source.text)
+    },
     hash: createHash('sha256').update(canonical).digest('hex'),
   }
 }
@@ -114,7 +116,8 @@ class Checker {
       if (!report) this.checkTarget(target)
       const value = this.expression(line.value)
       this.checkDepth(line, value)
-      return { target: report ? this.report(line, value) : this.assign(line, value), value, line: line.line }
+      const { column } = line.value
+      return { target: report ? this.report(line, value) : this.assign(line, value), value, line: line.line, column }
     } catch (error) {
       if (!report && !this.names.has(target.name)) this.names.set(target.name, { role: 'broken' })
       if (error instanceof SyntaxProblem)

@@ -28,8 +28,11 @@ export function tokenize(line: string): Token[] {
       throw new SyntaxProblem(column, `unexpected character ${JSON.stringify(code[column - 1])}`)
     }
     const text = match[1] ?? match[2] ?? match[3]
+    const column = TOKEN.lastIndex - text.length + 1
+    if (match[1] !== undefined && !Number.isFinite(Number(text)))
+      throw new SyntaxProblem(column, `expected a number of at most ${Number.MAX_VALUE}, found "${text}"`)
     const kind = match[1] !== undefined ? 'number' : match[2] !== undefined ? 'name' : 'symbol'
-    tokens.push({ kind, text, column: TOKEN.lastIndex - text.length + 1 })
+    tokens.push({ kind, text, column })
   }
   return tokens
 }

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import type { MathNode } from 'mathjs/number'
 import type { Issue } from '../../core/errors.js'
-import { texName, toLatex } from './latex.js'
+import { speller, toLatex } from './latex.js'
 import { SyntaxProblem, type Token, tokenize } from './lex.js'
 
 const require = createRequire(import.meta.url)
@@ -38,7 +38,6 @@ export type Line = {
   report: boolean
   target: { name: string; column: number }
   value: Syntax
-  latex: string
 }
 
 const OPERATORS: ReadonlyMap<string, string> = new Map([
@@ -60,6 +59,14 @@ const OPERATORS: ReadonlyMap<string, string> = new Map([
 ])
 const WORD_OPERATORS = new Set(['and', 'or', 'not'])
 const FOREIGN_WORDS = new Set(['xor', 'mod', 'to', 'in'])
+
+/** LaTeX of the assignments of a right text; what it reports is no equation. */
+export function latexOf(text: string): string[] {
+  const lines = text.split(/\r?\n/).map(splitLine)
+  const equations = lines.filter((line) => line !== undefined).filter(({ report }) => !report)
+  const spell = speller(lines.flatMap((line) => line?.tokens ?? []).map((token) => token.text))
+  return equations.map(({ target, math }) => `${spell(target.text)} = ${toLatex(parseMath(math), spell)}`)
+}
 
 /** All assignments of a text. What is wrong is added to `issues` by line and column; such lines are left out. */
 export function parseRule(text: string, issues: Issue[]): Line[] {
@@ -86,6 +93,17 @@ export function parseRule(text: string, issues: Issue[]): Line[] {
 }
 
 function parseLine(code: string, line: number): Line | undefined {
+  const split = splitLine(code)
+  if (!split) return undefined
+  const { report, target, value, math } = split
+  const tree = mathTree(math, value[0].column)
+  const leaves = value.filter((token) => token.kind !== 'symbol' && !WORD_OPERATORS.has(token.text))
+  const syntax = convert(tree, { leaves, next: 0 }, 0)
+  return { line, report, target: { name: target.text, column: target.column }, value: syntax }
+}
+
+/** The parts of a line, and its expression as mathjs is to read it, with the columns of the line. */
+function splitLine(code: string) {
   if (code.length > LIMITS.line)
     throw new SyntaxProblem(LIMITS.line + 1, `expected at most ${LIMITS.line} characters a line`)
   const tokens = tokenize(code)
@@ -100,36 +118,62 @@ function parseLine(code: string, line: number): Line | undefined {
       `expected "=" after "${target.text}", as in ${target.text} = ...`,
     )
   checkTokens(value, equals)
-  const tree = mathTree(' '.repeat(equals.column) + code.slice(equals.column, code.search(/#|$/)), equals.column + 1)
-  const leaves = value.filter((token) => token.kind !== 'symbol' && !WORD_OPERATORS.has(token.text))
-  const syntax = convert(tree, { leaves, next: 0 }, 0)
-  return {
-    line,
-    report,
-    target: { name: target.text, column: target.column },
-    value: syntax,
-    latex: `${report ? '\\text{report}\\; ' : ''}${texName(target.text)} = ${toLatex(tree)}`,
-  }
+  const math = ' '.repeat(equals.column) + code.slice(equals.column, code.search(/#|$/))
+  return { tokens, report, target, value, math }
 }
 
-/** Refuses what mathjs would read in a way of its own: second assignments, juxtaposition, words of other languages. */
+/** An open parenthesis of an expression, or the expression itself. */
+type Group = { column: number; call: boolean; choices: number }
+
+/**
+ * Checks the order of tokens, so that a mistake is told as what was expected in its place, and so that nothing is left
+ * that mathjs would read in a way of its own: second assignments, juxtaposition, words of other languages.
+ */
 function checkTokens(tokens: readonly Token[], equals: Token): void {
-  if (tokens.length === 0) throw new SyntaxProblem(equals.column + 1, 'expected an expression after "="')
-  let depth = 0
-  for (const [i, token] of tokens.entries()) {
+  const groups: Group[] = [{ column: equals.column, call: false, choices: 0 }]
+  let before = equals
+  let operand = false
+  for (const token of tokens) {
     const { text, column } = token
+    const group = groups[groups.length - 1]
+    const expected = (what: string, hint = '') => new SyntaxProblem(column, `expected ${what}, found "${text}"${hint}`)
     if (text === '=') throw new SyntaxProblem(column, 'expected one assignment per line; compare with "=="')
     if (FOREIGN_WORDS.has(text)) throw new SyntaxProblem(column, `"${text}" is not part of the language`)
-    if (text === '(' && ++depth > LIMITS.depth) throw new SyntaxProblem(column, `nested deeper than ${LIMITS.depth}`)
-    if (text === ')') depth--
-    const before = tokens[i - 1]
-    const startsOperand = text === '(' || (token.kind !== 'symbol' && (text === 'not' || !WORD_OPERATORS.has(text)))
-    const endsOperand =
-      before && (before.text === ')' || (before.kind !== 'symbol' && !WORD_OPERATORS.has(before.text)))
-    if (endsOperand && startsOperand && !(before.kind === 'name' && text === '('))
-      throw new SyntaxProblem(column, `expected an operator between "${before.text}" and "${text}"`)
+    const call = text === '(' && operand && before.kind === 'name'
+    if (text === '(') {
+      if (groups.length > LIMITS.depth) throw new SyntaxProblem(column, `nested deeper than ${LIMITS.depth}`)
+      groups.push({ column, call, choices: 0 })
+    }
+    if (!operand || call) {
+      if (text === ')' && group.call && before.text === '(') groups.pop()
+      else if (!call && token.kind === 'symbol' && !PREFIXES.has(text)) throw expected(operandAfter(before))
+      else if (text === 'and' || text === 'or') throw expected(operandAfter(before))
+      operand = text === ')' || (token.kind !== 'symbol' && text !== 'not')
+    } else {
+      if (text === '(' || text === 'not' || (token.kind !== 'symbol' && !WORD_OPERATORS.has(text)))
+        throw new SyntaxProblem(column, `expected an operator between "${before.text}" and "${text}"`)
+      if (CLOSING.has(text) && group.choices > 0) throw expected(OTHERWISE)
+      if (text === ')' && groups.length === 1) throw expected('an operator or the end of the line', '; no "(" is open')
+      if (text === ',' && !group.call) throw expected('an operator', '; only arguments of a call are separated by ","')
+      if (text === ':' && group.choices-- === 0)
+        throw expected('an operator', '; ":" belongs to condition ? value : value')
+      if (text === '?') group.choices++
+      if (text === ')') groups.pop()
+      operand = text === ')'
+    }
+    before = token
   }
+  const { column, choices } = groups[groups.length - 1]
+  const end = before.column + before.text.length
+  const unfinished = (what: string) => new SyntaxProblem(end, `expected ${what}, found the end of the line`)
+  if (!operand) throw unfinished(operandAfter(before))
+  if (choices > 0) throw unfinished(OTHERWISE)
+  if (groups.length > 1) throw unfinished(`")" for the "(" in column ${column}`)
 }
+const PREFIXES = new Set(['(', '-', '+'])
+const CLOSING = new Set([')', ','])
+const OTHERWISE = '":" and the value where the condition does not hold'
+const operandAfter = ({ text }: Token) => `a number, a name or "(" after "${text}"`
 
 function mathTree(code: string, column: number): MathNode {
   try {

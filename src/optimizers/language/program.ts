@@ -76,15 +76,16 @@ export type Expression =
 export type Statement = {
   target: { role: 'x' | 'slot' | 'local' | 'report'; name: string; domain: Domain }
   value: Expression
-  /** Line of the text, from 1. */
+  /** Where its value starts in the text, from 1. */
   line: number
+  column: number
 }
 
 /** Parsed, checked, ready to lower. Owned by the language; engines read it. */
 export type Program = {
   readonly source: RuleSource
   readonly statements: readonly Statement[]
-  /** LaTeX of each assignment, for `describe`. */
+  /** LaTeX of each assignment, reports left out, for `describe`. Made on demand: it takes longer than the check. */
   readonly latex: readonly string[]
   /** SHA-256 of the checked program: the key of compiled-kernel caches. */
   readonly hash: string

@@ -56,11 +56,13 @@ function rule(config: Config, tensors: readonly TensorSpec[]) {
     text: [
       `alpha = ${scaleParameter ? `max(eps2, sqrt(mean(x^2)))*${rate}` : rate}`,
       'beta2 = 1 - t^(-decay)',
-      'Q = g^2 + eps1',
+      // Squares of more, and their products, would overflow in f32.
+      'h = clip(g, -1e17, 1e17)',
+      'Q = h^2 + eps1',
       ...(factored
         ? ['R = beta2*R + (1 - beta2)*rowMean(Q)', 'C = beta2*C + (1 - beta2)*colMean(Q)', `V = R*(C/${mean})`]
         : ['V = beta2*V + (1 - beta2)*Q']),
-      'U = g/sqrt(V)',
+      'U = h/sqrt(V)',
       ...(clip === 'off' ? [] : ['U = U/max(1, sqrt(mean(U^2))/d)']),
       ...(weightDecay > 0 ? ['x = x*(1 - alpha*weightDecay)'] : []),
       ...(beta1 > 0 ? ['M = beta1*M + (1 - beta1)*alpha*U', 'x = x - M'] : ['x = x - alpha*U']),

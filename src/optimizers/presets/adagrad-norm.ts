@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { gradientMethod, type Preset, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 
 const fields = {
@@ -21,7 +21,7 @@ const fields = {
   }),
 }
 
-export const method = gradientMethod<typeof fields>({
+export const adagradNorm = {
   id: 'adagrad-norm',
   title: 'AdaGrad-Norm',
   summary:
@@ -48,7 +48,7 @@ export const method = gradientMethod<typeof fields>({
     const eta = 'eta = S > 0 ? lr/sqrt(S) : 0'
     return {
       text: [...(lagged ? [eta, sum] : [sum, eta]), 'x = x - eta*g', 'report eta = eta'].join('\n'),
-      slots: { S: { kind: 'global', initial: gamma ** 2 } },
+      slots: { S: { kind: 'global' as const, initial: gamma ** 2 } },
     }
   },
   check: ({ lagged, gamma }) =>
@@ -57,4 +57,6 @@ export const method = gradientMethod<typeof fields>({
       : [],
   invariances: ['translation'],
   recipes: [{ problem: 'quadratic', config: { learningRate: 3 }, maxEvaluations: 500, target: 1e-6 }],
-})
+} satisfies Preset<typeof fields>
+
+export const method = gradientMethod<typeof fields>(adagradNorm)

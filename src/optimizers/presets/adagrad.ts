@@ -1,7 +1,7 @@
 /** Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 2011. */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { gradientMethod, type Preset, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 import { ratio } from './adam.js'
 
@@ -27,7 +27,7 @@ const fields = {
   }),
 }
 
-export const method = gradientMethod<typeof fields>({
+export const adagrad = {
   id: 'adagrad',
   title: 'AdaGrad',
   summary: 'SGD divided, element by element, by the root of the sum of squared gradients.',
@@ -47,9 +47,11 @@ export const method = gradientMethod<typeof fields>({
       `x = x - lr/(1 + rateDecay*(t - 1))*${epsOn === 'root' ? ratio('g', 'sqrt(G)', eps) : ratio('g', 'sqrt(G + eps)', 0)}`,
       ...(ball === undefined ? [] : ['metric = sqrt(G)']),
     ].join('\n'),
-    slots: { G: { kind: 'tensor', initial } },
+    slots: { G: { kind: 'tensor' as const, initial } },
     scalars: () => ({ rateDecay, eps, weightDecay }),
   }),
   invariances: ['translation'],
   recipes: [{ problem: 'quadratic', config: { learningRate: 1 }, maxEvaluations: 500, target: 1e-6 }],
-})
+} satisfies Preset<typeof fields>
+
+export const method = gradientMethod<typeof fields>(adagrad)

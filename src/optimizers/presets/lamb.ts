@@ -1,7 +1,7 @@
 /** You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", ICLR 2020, algorithm 2. */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { gradientMethod, type Preset, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 import { adamFields, ratio } from './adam.js'
 
@@ -17,7 +17,7 @@ const fields = {
   }),
 }
 
-export const method = gradientMethod<typeof fields>({
+export const lamb = {
   id: 'lamb',
   title: 'LAMB',
   summary: 'Adam whose step of a tensor is scaled to the norm of the tensor: for large batches.',
@@ -40,7 +40,7 @@ export const method = gradientMethod<typeof fields>({
       'direction = norm(u)',
       'x = x - lr*(length > 0 and direction > 0 ? length/direction : 1)*u',
     ].join('\n'),
-    slots: { m: { kind: 'tensor' }, v: { kind: 'tensor' } },
+    slots: { m: { kind: 'tensor' as const }, v: { kind: 'tensor' as const } },
     scalars: () => ({ beta1, beta2, eps, weightDecay, ...(clip === undefined ? {} : { largest: clip }) }),
   }),
   recipes: [
@@ -51,4 +51,6 @@ export const method = gradientMethod<typeof fields>({
       target: 1e-3,
     },
   ],
-})
+} satisfies Preset<typeof fields>
+
+export const method = gradientMethod<typeof fields>(lamb)

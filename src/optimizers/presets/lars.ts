@@ -1,5 +1,5 @@
 /** You, Gitman, Ginsburg, "Large Batch Training of Convolutional Networks", 2017, algorithm 1. */
-import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { gradientMethod, type Preset, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 
 const fields = {
@@ -18,7 +18,7 @@ const fields = {
   }),
 }
 
-export const method = gradientMethod<typeof fields>({
+export const lars = {
   id: 'lars',
   title: 'LARS',
   summary: 'SGD with momentum whose rate for a tensor is the norm of the tensor over that of its gradient.',
@@ -37,7 +37,7 @@ scale = norm(g) + weightDecay*length
 local = length > 0 and scale > 0 ? trust*length/scale : 1
 u = momentum*u + lr*local*(g + weightDecay*x)
 x = x - u`,
-    slots: { u: { kind: 'tensor' } },
+    slots: { u: { kind: 'tensor' as const } },
     scalars: () => ({ momentum, trust, weightDecay }),
   }),
   recipes: [
@@ -48,4 +48,6 @@ x = x - u`,
       target: 1e-3,
     },
   ],
-})
+} satisfies Preset<typeof fields>
+
+export const method = gradientMethod<typeof fields>(lars)

@@ -2,8 +2,11 @@
 import { z } from 'zod'
 import { AsktellError, type Issue } from '../../core/errors.js'
 import { field } from '../../core/schema.js'
+import type { Problem } from '../../core/space.js'
+import { checkManifest } from '../engines/shapes.js'
 import { gradientMethod, type PresetConfig } from '../gradient.js'
 import { compileRule } from '../language/check.js'
+import { spaceOf } from '../machine.js'
 import { real } from '../parts.js'
 import { selfDeclared } from '../self-declared.js'
 
@@ -58,15 +61,27 @@ const piece = (config: Config) => ({
 })
 
 /** The text by itself, so that lines and columns are those that its author sees. */
-function check(config: Config): Issue[] {
-  const { text, inputs, hyperparameters } = config
+function check(config: Config, problem: Problem): Issue[] {
+  const { text, inputs, ball } = config
+  const hyperparameters = ['lr', ...Object.keys(config.hyperparameters)]
   try {
-    compileRule({ text, slots: slotsOf(config), hyperparameters: ['lr', ...Object.keys(hyperparameters)], inputs })
-    return []
+    const program = compileRule({ text, slots: slotsOf(config), hyperparameters, inputs })
+    checkManifest(program, spaceOf(problem).tensors)
+    const metric = program.statements.findLast(({ target }) => target.name === 'metric')
+    if (ball === undefined || !metric || metric.target.domain !== 'global') return []
+    const message = 'expected a metric with a weight per element or tensor, found one number for all tensors'
+    return [{ path: `config.text:${metric.line}:${metric.column}`, message }]
   } catch (error) {
     if (!(error instanceof AsktellError)) throw error
-    return error.issues.map(({ path, message }) => ({ path: path.replace(/^rule/, 'config'), message }))
+    return error.issues.map(({ path, message }) => ({ path: ownPath(path, hyperparameters), message }))
   }
+}
+
+/** Where the config has what the compiler names; the first hyperparameter is `lr`, which a slot may not be called. */
+function ownPath(path: string, hyperparameters: readonly string[]): string {
+  const [, index] = /^rule\.hyperparameters\[(\d+)\]$/.exec(path) ?? []
+  if (index === undefined) return path.replace(/^rule/, 'config')
+  return index === '0' ? 'config.slots.lr' : `config.hyperparameters.${hyperparameters[Number(index)]}`
 }
 
 export const method = gradientMethod<typeof fields>({

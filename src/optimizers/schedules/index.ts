@@ -1,4 +1,5 @@
 import { family } from '../parts.js'
+import { batchLrScaling } from './batch-lr-scaling.js'
 import { constant } from './constant.js'
 import { cosine } from './cosine.js'
 import { inverseSqrt } from './inverse-sqrt.js'
@@ -7,4 +8,4 @@ import { linear } from './linear.js'
 import { sgdr } from './sgdr.js'
 import { stepDecay } from './step-decay.js'
 
-export const schedules = family([constant, linear, cosine, sgdr, inverseSqrt, inverseTime, stepDecay])
+export const schedules = family([constant, linear, cosine, sgdr, inverseSqrt, inverseTime, stepDecay, batchLrScaling])

@@ -10,7 +10,7 @@ export const gradientNoise = defineTransform({
     gamma: real('Exponent of the annealing.', { default: 0.55, min: 0, source: 'section 2' }),
   },
   piece: ({ eta, gamma }) => ({
-    text: 'g = g + sd*normal()',
+    text: 'g = g + sd*normal()\nreport noise = sd',
     scalars: ({ t }) => ({ sd: Math.sqrt(eta / t ** gamma) }),
   }),
 })

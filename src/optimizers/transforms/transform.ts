@@ -3,13 +3,16 @@ import type { z } from 'zod'
 import type { TensorSpec } from '../../core/tensor.js'
 import type { Piece } from '../compose.js'
 import type { Part, PartConfig } from '../parts.js'
+import type { Projector } from '../projection.js'
 
 export interface Transform<F extends z.ZodRawShape = z.ZodRawShape> extends Part {
   fields: F
   /** Text that rewrites `g`, or `x` before the step. `lr` and `t` are those of the step. */
   piece(config: PartConfig<F>, tensors: readonly TensorSpec[]): Piece
-  /** Text behind the rule, ahead of projections, with the names of the piece. */
-  after?(config: PartConfig<F>): Piece
+  /** Text behind the rule, ahead of the projection of x, with the names of the piece; `project` does it for others. */
+  after?(config: PartConfig<F>, project: Projector): Piece
+  /** Text behind the rule with the names of the rule, which changes the slots of the rule. */
+  state?(config: PartConfig<F>, rule: Piece): Piece | undefined
   /** What is wrong with the config for these tensors: a field and a message. */
   check?(config: PartConfig<F>, tensors: readonly TensorSpec[]): readonly { field: string; message: string }[]
 }

@@ -68,9 +68,10 @@ const findField = (desc: DescMessage, key: string): DescField | undefined =>
 
 /** Follows the refusal down to the innermost field: a message is at fault when it cannot be read by itself. */
 function locate(desc: DescMessage, json: JsonValue, path: string): Issue | undefined {
-  if (desc.file.name.startsWith('google/protobuf/')) return { path, message: `expected a ${desc.typeName}` }
+  if (desc.file.name.startsWith('google/protobuf/'))
+    return { path, message: `expected ${KNOWN[desc.typeName] ?? desc.typeName}, got ${shown(json)}` }
   if (json === null || typeof json !== 'object' || Array.isArray(json))
-    return { path, message: `expected an object (${desc.typeName}), got ${quote(JSON.stringify(json))}` }
+    return { path, message: `expected an object (${desc.typeName}), got ${shown(json)}` }
   for (const [key, value] of Object.entries(json)) {
     const field = findField(desc, key)
     const at = path ? `${path}.${field?.name ?? key}` : (field?.name ?? key)
@@ -82,12 +83,12 @@ function locate(desc: DescMessage, json: JsonValue, path: string): Issue | undef
         if (readable(desc, { [key]: [item] })) continue
         return field.message
           ? locate(field.message, item, `${at}[${i}]`)
-          : { path: `${at}[${i}]`, message: expected(field, item) }
+          : { path: `${at}[${i}]`, message: expected(field, item, true) }
       }
     if (field.fieldKind === 'map' && value !== null && typeof value === 'object' && !Array.isArray(value))
       for (const [name, item] of Object.entries(value))
         if (!readable(desc, { [key]: { [name]: item } }))
-          return { path: `${at}.${name}`, message: expected(field, item) }
+          return { path: `${at}.${name}`, message: expected(field, item, true) }
     return { path: at, message: expected(field, value) }
   }
   return {
@@ -105,27 +106,46 @@ function readable(desc: DescMessage, json: JsonObject): boolean {
   }
 }
 
-const expected = (field: DescField, value: JsonValue): string => {
-  const item = field.enum
-    ? `one of ${field.enum.values
-        .filter((v) => v.number !== 0)
-        .map((v) => v.name)
-        .join(', ')}`
-    : field.message
-      ? field.message.typeName
-      : SCALARS[field.scalar as number]
-  const what = field.fieldKind === 'list' && !Array.isArray(value) ? `a list of ${item}` : item
-  return `expected ${what}, got ${quote(JSON.stringify(value))}`
+/** JSON as it came, cut short. */
+function shown(json: JsonValue): string {
+  // JSON.parse reads what no double holds as Infinity.
+  if (json === Infinity || json === -Infinity) return 'a number beyond the range of a double'
+  const text = JSON.stringify(json)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+/** What a field takes, or one item of it, and what came instead. */
+function expected(field: DescField, value: JsonValue, isItem = false): string {
+  const [one, many] = kindOf(field)
+  const isList = field.fieldKind === 'list' && !isItem
+  return `expected ${isList ? `a list of ${many}` : one}, got ${shown(value)}`
+}
+
+function kindOf(field: DescField): readonly [one: string, many: string] {
+  if (field.enum) {
+    const names = field.enum.values.filter(({ number }) => number !== 0).map(({ name }) => name)
+    return [`one of ${names.join(', ')}`, names.join(', ')]
+  }
+  if (field.message) return [field.message.typeName, field.message.typeName]
+  return SCALARS[field.scalar as number]
+}
+
+/** The types of google/protobuf/ that requests have, as JSON. */
+const KNOWN: Readonly<Record<string, string>> = {
+  'google.protobuf.Struct': 'an object',
+  'google.protobuf.Value': 'a JSON value',
+  'google.protobuf.Duration': 'seconds such as "1.5s"',
+  'google.protobuf.FieldMask': 'names of fields such as "state,displayName"',
 }
 
 /** By ScalarType. */
-const SCALARS: Readonly<Record<number, string>> = {
-  1: 'a number',
-  3: 'an integer',
-  5: 'an integer',
-  8: 'true or false',
-  9: 'a string',
-  12: 'base64',
+const SCALARS: Readonly<Record<number, readonly [one: string, many: string]>> = {
+  1: ['a number', 'numbers'],
+  3: ['an integer', 'integers'],
+  5: ['an integer', 'integers'],
+  8: ['true or false', 'true or false'],
+  9: ['a string', 'strings'],
+  12: ['bytes as base64', 'bytes as base64'],
 }
 
 /** Query parameters as JSON of the request: "page_size=5", "pageSize=5", "a.b=c", a list by repetition. */
@@ -147,7 +167,7 @@ export function setField(desc: DescMessage, json: JsonObject, path: string, valu
   const { target, name } = slot(desc, json, path)
   const given = target[name]
   if (given !== undefined && given !== '' && given !== value)
-    fail(path, `the ${source} says ${quote(value)}, the body ${quote(JSON.stringify(given))}`)
+    fail(path, `the ${source} says ${quote(value)}, the body ${shown(given)}`)
   target[name] = value
 }
 
@@ -167,7 +187,7 @@ function slot(
     if (i === steps.length - 1) return { target, name, field }
     const next = (target[name] ??= {})
     if (next === null || typeof next !== 'object' || Array.isArray(next))
-      return fail(steps.slice(0, i + 1).join('.'), `expected an object, got ${quote(JSON.stringify(next))}`)
+      return fail(steps.slice(0, i + 1).join('.'), `expected an object, got ${shown(next)}`)
     target = next
     message = field.message
   }

@@ -5,6 +5,7 @@ import { type RequestHandler, Router } from 'express'
 import type { Authorizer } from '../auth.js'
 import type { Telemetry } from '../telemetry.js'
 import { openapi } from './openapi.js'
+import { otherVerb } from './verbs.js'
 
 export type Pages = {
   version: string
@@ -14,8 +15,13 @@ export type Pages = {
 
 export function pages({ version, notReady }: Pages, authorizer: Authorizer, telemetry: Telemetry): RequestHandler {
   const router = Router()
+  const open = (path: string, handler: RequestHandler) =>
+    router
+      .route(path)
+      .get(handler)
+      .all((req, res) => otherVerb(['GET'], req, res))
   const page = (path: string, handler: RequestHandler) =>
-    router.get(path, (req, res, next) => {
+    open(path, (req, res, next) => {
       authorizer.check(`GET ${path}`, { authorization: req.get('authorization'), apiKey: req.get('x-api-key') })
       return handler(req, res, next)
     })
@@ -44,12 +50,12 @@ export function pages({ version, notReady }: Pages, authorizer: Authorizer, tele
   page('/docs', (_req, res) => {
     res.type('html').send(DOCS)
   })
-  router.get('/docs/start.js', (_req, res) => {
+  open('/docs/start.js', (_req, res) => {
     res.type('js').send(DOCS_START)
   })
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js'])
-    router.get(`/docs/${file}`, (_req, res) => res.sendFile(join(assets, file)))
+    open(`/docs/${file}`, (_req, res) => res.sendFile(join(assets, file)))
   return router
 }
 

@@ -22,8 +22,9 @@ import { Encoded } from '../codec/wire.js'
 import { GONE, pump } from '../pump.js'
 import { readBody } from './body.js'
 import { jsonFromQuery, messageFromJson, parseJson, setField } from './json.js'
-import { sendEvents } from './sse.js'
+import { EVENTS, sendEvents } from './sse.js'
 import { compile, type Template } from './template.js'
+import { otherVerb, routedVerb } from './verbs.js'
 
 export type Route = { method: DescMethod; verb: string; template: Template; rule: HttpRule }
 
@@ -54,10 +55,13 @@ export function router(
 ): RequestHandler {
   const routes = routesOf(service)
   return async (req: Request, res: Response, next: NextFunction) => {
+    const path = decodePath(req.path)
+    const verbs: string[] = []
     for (const { method, verb, template, rule } of routes) {
-      if (verb !== req.method) continue
-      const variables = template.match(decodePath(req.path))
+      const variables = template.match(path)
       if (!variables) continue
+      verbs.push(verb)
+      if (verb !== routedVerb(req)) continue
       const principal = authorizer.check(`${service.typeName}/${method.name}`, {
         authorization: req.get('authorization'),
         apiKey: req.get('x-api-key'),
@@ -78,10 +82,23 @@ export function router(
           ? octets(method, req)
           : readRequest(method, rule, variables, req, maxBytes)
       const answer = await dispatcher.run(method, read, origin)
+      if (req.method === 'HEAD' && isStream(answer)) {
+        gone.abort(GONE)
+        await drop(answer)
+        return void res.type(isBytes(method) ? OCTETS : EVENTS).end()
+      }
       return send(method, answer, req, res, gone.signal)
     }
-    next()
+    if (verbs.length > 0) otherVerb(verbs, req, res)
+    else next()
   }
+}
+
+/** Ends a stream that nobody reads. It has to begin for that. */
+async function drop(stream: AsyncIterable<Message>): Promise<void> {
+  try {
+    for await (const _ of stream) break
+  } catch {}
 }
 
 function decodePath(path: string): string {

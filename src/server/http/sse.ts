@@ -4,6 +4,7 @@ import type { Response } from 'express'
 import { asError, problem } from '../errors.js'
 import { pump, write } from '../pump.js'
 
+export const EVENTS = 'text/event-stream'
 const KEEP_ALIVE_MS = 15_000
 
 export async function sendEvents(
@@ -12,7 +13,7 @@ export async function sendEvents(
   res: Response,
   gone: AbortSignal,
 ): Promise<void> {
-  res.set({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+  res.set({ 'content-type': EVENTS, 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
   res.flushHeaders()
   // A comment, so that proxies do not take a quiet stream for a dead one; not on top of bytes that nobody reads.
   const keepAlive = setInterval(() => {

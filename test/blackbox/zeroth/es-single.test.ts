@@ -132,4 +132,5 @@ test('es-single: refuses an optimizer that is not there, a wrong config of it, a
   expect(start({ id: 'nowhere' })).toThrow('config.optimizer.id')
   expect(start({ id: 'adam', config: { beta3: 1 } })).toThrow('config.optimizer.config')
   expect(start({ id: 'sam' })).toThrow('config.optimizer.config.driver')
+  expect(start({ id: 'cgo', config: { maximizers: ['x'] } })).toThrow('config.optimizer.config.driver')
 })

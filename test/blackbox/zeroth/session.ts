@@ -28,6 +28,7 @@ export const of =
 export class Session {
   readonly run: Run<unknown>
   state: Tree
+  private readonly waiting: Query[] = []
 
   constructor(
     readonly method: AnyMethod,
@@ -48,8 +49,10 @@ export class Session {
     this.state = state as Tree
     return queries
   }
+  /** New queries: those that came with the last answer, if any did. */
   ask(count = 1): readonly Query[] {
-    return this.step({ type: 'capacity', count })
+    const waiting = this.waiting.splice(0)
+    return waiting.length > 0 ? waiting : this.step({ type: 'capacity', count })
   }
   /** Tells values, a status other than ok, or whatever else was wanted. */
   tell(query: Query, told: readonly number[] | Exclude<Observation['status'], 'ok'> | Partial<Observation>): void {
@@ -57,7 +60,7 @@ export class Session {
       typeof told === 'string'
         ? { queryId: query.id, status: told }
         : { queryId: query.id, status: 'ok', ...('map' in told ? { values: told.map((value) => [value]) } : told) }
-    this.step({ type: 'observation', query, observation })
+    this.waiting.push(...this.step({ type: 'observation', query, observation }))
   }
   /** Answers whole rounds, and hands `see` every query of a round once its answers are told. */
   rounds(count: number, oracle: Oracle, see: (queries: readonly Query[]) => void = () => {}): this {

@@ -51,6 +51,16 @@ test('[sam] norms infinity, 1 and any p; the norm goes over all tensors', () => 
   expect(session.asked.b[0] - 4).toBeCloseTo(0.4, 12)
 })
 
+test('[sam] the perturbed point stays in the set that x is kept in', () => {
+  const asked = (space: object, config: object) =>
+    new Session(sgd, vectors([0.6, 0.8], space), { config: { ...driver({ rho: 0.5 }), ...config } }).tell([3, 4]).asked
+      .x
+  expect(Math.max(...asked({ high: 0.9 }, {}))).toBe(0.9)
+  const [a, b] = asked({}, { ball: 1 })
+  expect(a).toBeCloseTo(0.6, 12)
+  expect(b).toBeCloseTo(0.8, 12)
+})
+
 test('[sam] rho = 0 is the inner rule, bit for bit, over 100 steps', () => {
   const gradient = of((x) => [x[0] ** 3, Math.sin(x[1])])
   for (const [method, config] of [

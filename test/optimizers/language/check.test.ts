@@ -60,17 +60,27 @@ const WRONG: [string, string, string][] = [
   ['x = matmul(g, g)', '1:5', 'not offered'],
   ['report n = g\nx = g', '1:12', 'a report is one number for all tensors, but this is a tensor'],
   ['report n = 1\nreport n = 2\nx = g', '2:8', 'reported twice'],
-  ['x = 1 +', '1:8', 'Unexpected end of expression'],
-  ['x = (1', '1:7', 'Parenthesis ) expected'],
-  ['x = )', '1:5', 'Value expected'],
-  ['x = g ? 1', '1:10', 'False part'],
+  ['x = 1 +', '1:8', 'expected a number, a name or "(" after "+", found the end of the line'],
+  ['x = 1 + # more', '1:8', 'found the end of the line'],
+  ['x = (g + )', '1:10', 'expected a number, a name or "(" after "+", found ")"'],
+  ['x = g * / 2', '1:9', 'expected a number, a name or "(" after "*", found "/"'],
+  ['x = g and and g', '1:11', 'after "and", found "and"'],
+  ['x = norm(g,)', '1:12', 'after ",", found ")"'],
+  ['x = ()', '1:6', 'after "(", found ")"'],
+  ['x = g)', '1:6', 'expected an operator or the end of the line, found ")"'],
+  ['x = (g, g)', '1:7', 'only arguments of a call'],
+  ['x = (g ? 1)', '1:11', 'expected ":" and the value'],
+  ['x = g + 1e999', '1:9', 'expected a number of at most 1.7976931348623157e+308, found "1e999"'],
+  ['x = (1', '1:7', 'expected ")" for the "(" in column 5, found the end of the line'],
+  ['x = )', '1:5', 'expected a number, a name or "(" after "=", found ")"'],
+  ['x = g ? 1', '1:10', 'expected ":" and the value where the condition does not hold, found the end of the line'],
   ['x = 2 g', '1:7', 'expected an operator between "2" and "g"'],
   ['x = (g)(g)', '1:8', 'expected an operator'],
   ['x = norm(g)(3)', '1:12', 'expected an operator'],
   ['x = 0x10', '1:6', 'expected an operator'],
-  ['x = g, g', '1:6', 'Unexpected operator ,'],
+  ['x = g, g', '1:6', 'expected an operator, found ","; only arguments'],
   ['x = -g < g < 1', '1:6', 'expected one comparison'],
-  ['x = 1:3', '1:5', 'not part of the language'],
+  ['x = 1:3', '1:6', 'expected an operator, found ":"'],
   ['x = g mod 2', '1:7', '"mod" is not part of the language'],
   ["x = g'", '1:6', `unexpected character "'"`],
   ['x = g[1]', '1:6', 'unexpected character "["'],
@@ -83,7 +93,7 @@ const WRONG: [string, string, string][] = [
   ['3 = x', '1:1', 'expected a name to assign to, found "3"'],
   ['x 3', '1:3', 'expected "=" after "x"'],
   ['x', '1:2', 'expected "=" after "x"'],
-  ['x =', '1:4', 'expected an expression'],
+  ['x =', '1:4', 'expected a number, a name or "(" after "="'],
   ['f(x) = 2', '1:2', 'expected "=" after "f"'],
   ['x = __proto__', '1:5', 'unexpected character "_"'],
   ['x = constructor', '1:5', 'unknown name "constructor"'],
@@ -167,10 +177,21 @@ describe('a right rule', () => {
       '(select (or (and (> (+ (* (negate (^ g 2)) 3) (^ 2 (^ 3 2))) 1) (not (> g 0))) (== g 1)) 1 2)',
     )
   })
-  test('LaTeX', () => {
-    expect(compile('x = x - lr*m/(sqrt(m) + 1)\nreport d_0 = norm(g, all)').latex).toEqual([
+  test('LaTeX of its equations, which reports are not', () => {
+    expect(compile('x = x - lr*m/(sqrt(m) + 1)\n# after\nreport n = norm(g, all)').latex).toEqual([
       'x = x-\\frac{ \\eta\\cdot m}{\\left(\\sqrt{ m}+1\\right)}',
-      '\\text{report}\\; d_{0} = \\left\\lVert g\\right\\rVert_{\\mathrm{all}}',
     ])
+  })
+  test('LaTeX gives no two names one spelling', () => {
+    expect(compile('rbar = norm(g, all)\neta = lr*rbar\nx = x - eta*g').latex).toEqual([
+      '\\bar{r} = \\left\\lVert g\\right\\rVert_{\\mathrm{all}}',
+      '\\eta = \\mathrm{lr}\\cdot \\bar{r}',
+      'x = x- \\eta\\cdot g',
+    ])
+  })
+  test('LaTeX is made on demand', () => {
+    const program = compile('x = x - lr*g')
+    expect(Object.getOwnPropertyDescriptor(program, 'latex')?.get).toBeTypeOf('function')
+    expect(program.latex).toHaveLength(1)
   })
 })

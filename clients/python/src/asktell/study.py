@@ -26,6 +26,7 @@ from the first trial, and cannot move.
 from __future__ import annotations
 
 import enum
+import numbers
 import threading
 import time
 import uuid
@@ -144,7 +145,14 @@ class Trial:
         return int(self._suggest(name, Int(low, high, log=log, step=None if step == 1 else step)))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices, which are strings, numbers or booleans."""
+        """One of the choices, which are strings, numbers or booleans.
+
+        Raises:
+            TypeError: a choice is something else, which a server could not store.
+        """
+        for choice in choices:
+            if not isinstance(choice, (str, numbers.Real)):
+                raise TypeError(f"{name!r}: expected choices that are strings, numbers or booleans, got {choice!r}")
         return self._suggest(name, Categorical(tuple(choices)))
 
     def report(self, value: float, step: int) -> None:

@@ -87,6 +87,7 @@ export type ListSessionsRequest = Message<"asktell.v1.ListSessionsRequest"> & {
 
   /**
    * Terms joined by AND: method = "tpe", state = RUNNING, display_name : "digits", labels.team = "vision".
+   * States are named as here or with SESSION_STATE_ in front.
    *
    * @generated from field: string filter = 3;
    */
@@ -350,7 +351,7 @@ export type StepResponse = Message<"asktell.v1.StepResponse"> & {
   queries: Query[];
 
   /**
-   * Set when fewer queries came back than were wanted.
+   * Set when fewer queries came back than were wanted, or when some were answered by others before they could be sent.
    *
    * @generated from field: asktell.v1.Short short = 3;
    */
@@ -367,7 +368,8 @@ export type StepResponse = Message<"asktell.v1.StepResponse"> & {
   statusMessage: string;
 
   /**
-   * The answer is the stored one of an earlier request with this id.
+   * The answer is the stored one of an earlier request with this id. Left out, with the reason in `short`: queries that have
+   * been answered since, whose points were tensors of the session's state at the time, or are too large to be stored.
    *
    * @generated from field: bool repeated_request = 6;
    */
@@ -568,7 +570,7 @@ export type ListTrialsRequest = Message<"asktell.v1.ListTrialsRequest"> & {
   pageToken: string;
 
   /**
-   * state = COMPLETED
+   * state = COMPLETED, or TRIAL_STATE_COMPLETED
    *
    * @generated from field: string filter = 4;
    */

@@ -559,7 +559,8 @@ export enum SessionState {
   RUNNING = 1,
 
   /**
-   * The method, a budget or the client ended it. Reads go on.
+   * The method, a budget or the client ended it. Reads go on. What the method ended stays so; a larger budget goes on by
+   * itself, and a client can go on with what a client ended.
    *
    * @generated from enum value: SESSION_STATE_DONE = 2;
    */
