@@ -1,4 +1,5 @@
 /** `asktell serve`: every field of the server's configuration schema is a flag. */
+import { setFlagsFromString } from 'node:v8'
 import type { Command } from 'commander'
 import { parse } from 'yaml'
 import { closeOnSignals, configPrint, configSchema, loadConfig, startServer } from '../server/index.js'
@@ -27,6 +28,8 @@ export function addServeCommands(program: Command): void {
   withConfigFlags(program.command('serve').description('start a server'))
     .option('--json', 'print the ready line as JSON')
     .action(async ({ json, ...flags }: Record<string, unknown>) => {
+      // Messages of megabytes count as growth of the heap: with V8's own limit it is marked anew every few of them.
+      setFlagsFromString('--heap-growing-percent=200')
       const { config } = loadConfig(flags)
       const where = config.store === 'memory' ? 'in memory: gone when the server stops' : config.dataDir
       const onReady = (line: string) => {

@@ -46,8 +46,8 @@ const composition = {
   ),
   precision: field(
     z.enum(['auto', 'f32', 'f64']).default('auto'),
-    'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64. An ' +
-      'element of x whose step is not finite keeps its value; in f32 the squares of gradients overflow from 1.8e19.',
+    'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64. In ' +
+      'f32 the squares of gradients overflow from 1.8e19.',
   ),
   reportNorm: field(
     z.boolean().default(true),
@@ -134,7 +134,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       unsolicited: 'reject',
       invariances,
     },
-    equations: (config) => compileRule(program(rule, config, EXAMPLE, { guard: false }).source).latex,
+    equations: (config) => compileRule(program(rule, config, EXAMPLE).source).latex,
     needs: wants,
     check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
 

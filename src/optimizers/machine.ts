@@ -71,13 +71,6 @@ export const copyOf = (tensors: Tensors): Arrays =>
 
 const NORM: Piece = { text: 'report gradientNorm = norm(g, all)' }
 
-/**
- * An element whose step overflows the precision keeps the value that it had: x stays finite, whatever the rule and its
- * gradients. Beside a rule's own arithmetic this is a comparison per element, in the same pass.
- */
-const LAST: Piece = { text: 'last = x', ahead: true }
-const GUARD: Piece[] = [LAST, { text: 'x = isfinite(x) ? x : last', of: LAST }]
-
 /** The average of iterates as text, behind the rule or, of the points where gradients are taken, ahead of it. */
 function averagePiece(config: Common): Piece[] {
   const { weight, leading } = averagings.of(config.averaging)
@@ -95,12 +88,12 @@ function averagePiece(config: Common): Piece[] {
   ]
 }
 
-/** The one program of a step: transforms, rule, projection, guard and average. */
+/** The one program of a step: transforms, rule, projection and average. */
 export function program<C extends Common>(
   rule: RuleOf<C>,
   config: C,
   space: TensorsSpace,
-  { average = true, project = true, guard = true } = {},
+  { average = true, project = true } = {},
 ): Composition {
   const { low, high } = space
   const set = { low, high, ball: config.ball }
@@ -121,7 +114,6 @@ export function program<C extends Common>(
     written,
     ...after,
     ...(project ? projection(set, scaled) : []),
-    ...(guard ? GUARD : []),
     ...(average ? averagePiece(config) : []),
   ]
   // Reserved whether used or not: slots must have the same names in all programs of a session.

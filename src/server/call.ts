@@ -170,16 +170,17 @@ export function linked(...signals: AbortSignal[]): { signal: AbortSignal; releas
 /** What comes from `source` until `signal` aborts; then fails with `reason()`, also in the middle of a wait. */
 export async function* until<T>(source: AsyncIterable<T>, signal: AbortSignal, reason: () => Error): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]()
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(reason())
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
-  aborted.catch(() => {})
+  let stop = () => {}
+  const abort = () => stop()
+  signal.addEventListener('abort', abort)
   try {
     for (;;) {
-      const result = await Promise.race([iterator.next(), aborted])
+      // No Promise.race with one promise for all rounds: that would keep every item until the end of the stream.
+      const result = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        stop = () => reject(reason())
+        if (signal.aborted) stop()
+        else iterator.next().then(resolve, reject)
+      })
       if (result.done) return
       yield result.value
     }

@@ -12,52 +12,20 @@ import type { Observation, Usage, Want } from '../core/query.js'
 import type { LeasedQuery, SessionInfo, SessionSpec, Sessions, StepResult } from '../sessions/api.js'
 import { RESOLVER } from '../sessions/index.js'
 import type { LlmEndpoint } from './config.js'
+import { backOff, delay, PAUSE, passing, pause, RETRIES } from './retry.js'
 import { Spending } from './spending.js'
 
 /** Milliseconds that one ask waits for a query. */
 const WAIT = 20_000
-/** Milliseconds of the first pause after a failure; doubled with each further one. */
-const PAUSE = 250
-const LONGEST_PAUSE = 30_000
 const LONGEST_MESSAGE = 500
 /** Timers take no more milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1
-/** Further tries of a request that may go through later. Each is a call of its own to the budget. */
-const RETRIES = 2
-/** Statuses of HTTP that may be gone at the next try. */
-const PASSING = new Set([408, 409, 425, 429, 500, 502, 503, 504])
 
 type Completion = Extract<Want, { kind: 'completion' }>
 type Used = Required<Usage>
 type Endpoint = LlmEndpoint & { client: OpenAI; secret?: string }
 /** `warn` gets what an operator should see: an endpoint that fails, a session that cannot be served. */
 export type ResolverHooks = { warn?: (message: string, fields: Record<string, unknown>) => void }
-
-/** Resolves after so many milliseconds, or at once when the signal is aborted. */
-const pause = (ms: number, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    if (signal.aborted) return resolve()
-    const end = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end)
-  })
-
-/** Whether the same request may go through later. */
-const passing = (error: unknown): boolean =>
-  error instanceof OpenAI.APIConnectionError || (error instanceof OpenAI.APIError && PASSING.has(error.status ?? 0))
-
-/** Milliseconds until the next try, where the endpoint says so. */
-const delay = (error: unknown): number | undefined => {
-  const seconds =
-    error instanceof OpenAI.APIError ? Number(error.headers?.get('retry-after') ?? Number.NaN) : Number.NaN
-  return seconds >= 0 ? Math.min(LONGEST_PAUSE, 1000 * seconds) : undefined
-}
-
-const backOff = (failures: number) => Math.min(LONGEST_PAUSE, PAUSE * 2 ** (failures - 1))
 
 export class Resolver {
   private readonly endpoints = new Map<string, Endpoint>()
@@ -276,8 +244,10 @@ class Serving {
     const promptBytes = Buffer.byteLength(JSON.stringify(messages))
     const permit = await this.spending.permit({ choices: n, promptBytes, maxTokens: want.maxTokens })
     if (!permit) return undefined
-    const used: Used = { calls: 1, promptTokens: 0, completionTokens: 0, money: 0 }
+    const used: Used = { calls: 0, promptTokens: 0, completionTokens: 0, money: 0 }
     try {
+      signal.throwIfAborted()
+      used.calls = 1
       const { model } = this
       const limit = permit.maxTokens === undefined ? {} : { max_tokens: permit.maxTokens }
       const request = { model, messages, n, temperature: want.temperature, ...limit }

@@ -11,7 +11,8 @@ const AND = /\s+AND\s+/y
 
 /**
  * A predicate on items, whose fields are read by `read` ('' for an absent label, undefined for an unknown field).
- * Values compare without regard to case; those of enumerations may have their prefix. Throws INVALID_ARGUMENT that says where the filter is wrong.
+ * Values compare without regard to case; those of enumerations may have their prefix. Throws INVALID_ARGUMENT that says
+ * where the filter is wrong.
  */
 export function parseFilter<T>(
   filter: string | undefined,

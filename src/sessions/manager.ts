@@ -251,6 +251,7 @@ export class SessionManager implements Sessions {
             { ...input, expectedRevision: undefined },
             { ...op, observations: [], enqueue: [] },
             body,
+            stored.metrics,
           )
         : undefined
     const { answer, repeated } = await actor.once.run(
@@ -263,7 +264,13 @@ export class SessionManager implements Sessions {
     return { ...(await actor.read((session) => unslim(session, answer))), repeated }
   }
 
-  private async stepOrWait(actor: Actor, input: StepInput, op: Op & { op: 'step' }, body: string): Promise<Step> {
+  private async stepOrWait(
+    actor: Actor,
+    input: StepInput,
+    op: Op & { op: 'step' },
+    body: string,
+    told?: Step['metrics'],
+  ): Promise<Step> {
     const until = performance.now() + (input.wait ?? 0)
     let wake: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined
@@ -275,7 +282,7 @@ export class SessionManager implements Sessions {
     const off = actor.onChange(notify)
     input.signal?.addEventListener('abort', notify)
     try {
-      let answer = await actor.mutate<Step>(input, body, stepWork(actor, op))
+      let answer = await actor.mutate<Step>(input, body, stepWork(actor, op, told))
       const again = stepWork(actor, { ...op, observations: [], enqueue: [] }, answer.metrics)
       while (op.count > 0 && answer.queries.length === 0 && answer.state !== 'done') {
         const left = until - performance.now()

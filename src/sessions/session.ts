@@ -315,7 +315,7 @@ export class Session {
     })
   }
 
-  /** Throws when no update may change the state: what the method ended stays so. What a client or a budget ended need not. */
+  /** Throws when no update may change the state: what the method ended stays so; what a client or a budget ended need not. */
   checkState() {
     if (this.phase.by === 'method')
       throw new AsktellError('SESSION_CLOSED', `the method has finished: ${this.phase.message}`)

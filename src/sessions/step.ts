@@ -34,7 +34,10 @@ type Slim = Omit<LeasedQuery, 'points'> & { points: LeasedQuery['points'] | null
 const slim = (query: LeasedQuery): Slim =>
   treeBytes(query.points as unknown as Tree) > BULK ? { ...query, points: null } : query
 
-/** A stored answer with its points. Queries whose points were the session's own, and are gone with their answer, are left out. */
+/**
+ * A stored answer with its points. Left out are queries that have been answered since, if their points were not stored or
+ * were views of the state that they were asked at.
+ */
 export function unslim(session: Session, step: Omit<Step, 'queries'> & { queries: readonly Slim[] }): Step {
   const queries = step.queries.flatMap((query): LeasedQuery[] => {
     const open = session.query(query.id)

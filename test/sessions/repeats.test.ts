@@ -83,6 +83,19 @@ describe('a step that tells and waits', () => {
     const again = { observations: [told(second, 1)], count: 1, wait: 30_000, requestId: 'r' }
     expect(await sessions.step('a', again)).toEqual({ ...answer, repeated: true })
   })
+
+  it('keeps them when it is sent again to go on waiting', async () => {
+    const sessions = await open()
+    await sessions.create(slope, { id: 'a' })
+    const [first] = (await sessions.step('a', { count: 1 })).queries
+    await sessions.update('a', { state: 'paused' })
+    const call = { observations: [told(first, 1)], count: 1, wait: 20, requestId: 'r' }
+    expect(await sessions.step('a', call)).toMatchObject({ queries: [], metrics: { step: 1 } })
+    await sessions.update('a', { state: 'running' })
+    const answer = await sessions.step('a', { ...call, wait: 30_000 })
+    expect(answer.queries).toHaveLength(1)
+    expect(answer.metrics).toEqual({ step: 1 })
+  })
 })
 
 describe('the end of a session', () => {

@@ -10,6 +10,7 @@ import {
 import { DTYPES, type Dtype, elements, type FloatArray, type TensorSpec, type Tensors } from '../../core/tensor.js'
 import { count, enumTable, fail, quote } from './basics.js'
 import { decodeHalf, encodeHalf } from './halves.js'
+import { borrow } from './staging.js'
 
 export const dtypes = enumTable<ProtoDtype, Dtype>([
   [ProtoDtype.F32, 'f32'],
@@ -36,8 +37,36 @@ export function decodeInto(bytes: Uint8Array, dtype: Dtype, into: FloatArray, at
   else decodeHalf(dtype, new Uint16Array(aligned.buffer, aligned.byteOffset, n), into, at)
 }
 
+/** Below this, bytes may share a buffer with much else, which a view would keep alive. */
+const VIEWED = 4096
+
+/**
+ * A whole tensor that came in one piece, as an array on the received bytes, which spares a second buffer of that size.
+ * Bytes that are not aligned are moved down over their tag and length in the message, which have been read: three bytes
+ * at least. Undefined where the tensor has to be decoded.
+ */
+function viewOf(tensor: ProtoTensor, dtype: Dtype, spec: TensorSpec): FloatArray | undefined {
+  const { data } = tensor
+  const bytes = DTYPES[dtype]
+  if (data.length < VIEWED || dtype !== spec.dtype || (dtype !== 'f32' && dtype !== 'f64')) return undefined
+  const skew = data.byteOffset % bytes
+  const at = data.byteOffset - skew
+  if (skew > 3) return undefined
+  if (skew > 0) {
+    tensor.data = new Uint8Array(data.buffer, at, data.length)
+    tensor.data.set(data)
+  }
+  const n = data.length / bytes
+  return dtype === 'f32' ? new Float32Array(data.buffer, at, n) : new Float64Array(data.buffer, at, n)
+}
+
 /** Packed bytes of an array; a copy, also where the encoding is the array's own. */
 export function encode(values: FloatArray, dtype: Dtype): Uint8Array {
+  if ((dtype === 'f32' && values instanceof Float32Array) || (dtype === 'f64' && values instanceof Float64Array)) {
+    const copy = borrow(values.byteLength)
+    copy.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    return copy
+  }
   if (dtype === 'f32' || dtype === 'f64') {
     const copy = dtype === 'f32' ? new Float32Array(values) : new Float64Array(values)
     return new Uint8Array(copy.buffer)
@@ -84,7 +113,9 @@ export class TensorAssembler {
     let array = this.arrays.get(name)
     if (!array) {
       this.reserve(size * (spec.dtype === 'f64' ? 8 : 4))
-      this.arrays.set(name, (array = arrayFor(spec)))
+      const view = end - start === size ? viewOf(tensor, dtype, spec) : undefined
+      this.arrays.set(name, (array = view ?? arrayFor(spec)))
+      if (view) return
     }
     decodeInto(data, dtype, array, start)
   }

@@ -7,9 +7,10 @@
  */
 import { type DescField, type DescMessage, type Message, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { giveBack } from './staging.js'
 
 /** Below this, the general writer is as good. */
-const LARGE = 64 << 10
+const LARGE = 4 << 10
 const BYTES = 12
 
 type Fields = Record<string, unknown>
@@ -82,7 +83,7 @@ function collect(desc: DescMessage, message: Fields, parts: Uint8Array[]): numbe
 
 /**
  * The bytes of a message, not yet put together. It stands in for a Buffer where grpc-js serializes: there a message is
- * only asked for its length and to copy itself into the frame that is sent.
+ * only asked for its length and to copy itself into the frame that is sent, once: the parts may be used again after that.
  */
 export class Encoded {
   readonly parts: Uint8Array[] = []
@@ -99,10 +100,13 @@ export class Encoded {
     for (const part of this.parts) {
       target.set(part, at)
       at += part.length
+      giveBack(part)
     }
   }
 
   toBuffer(): Buffer {
-    return Buffer.concat(this.parts, this.byteLength)
+    const bytes = Buffer.allocUnsafe(this.byteLength)
+    this.copy(bytes, 0)
+    return bytes
   }
 }

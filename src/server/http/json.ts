@@ -106,10 +106,12 @@ function readable(desc: DescMessage, json: JsonObject): boolean {
   }
 }
 
-/** JSON as it came, cut short. */
+/** JSON as it came, cut short. Of lists and objects only that: they may be nested deeper than the stack. */
 function shown(json: JsonValue): string {
   // JSON.parse reads what no double holds as Infinity.
   if (json === Infinity || json === -Infinity) return 'a number beyond the range of a double'
+  if (Array.isArray(json)) return 'a list'
+  if (json !== null && typeof json === 'object') return 'an object'
   const text = JSON.stringify(json)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
@@ -132,8 +134,8 @@ function kindOf(field: DescField): readonly [one: string, many: string] {
 
 /** The types of google/protobuf/ that requests have, as JSON. */
 const KNOWN: Readonly<Record<string, string>> = {
-  'google.protobuf.Struct': 'an object',
-  'google.protobuf.Value': 'a JSON value',
+  'google.protobuf.Struct': 'an object of finite numbers, not nested too deeply',
+  'google.protobuf.Value': 'finite numbers, not nested too deeply',
   'google.protobuf.Duration': 'seconds such as "1.5s"',
   'google.protobuf.FieldMask': 'names of fields such as "state,displayName"',
 }

@@ -1,8 +1,11 @@
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import type { TensorsSpace } from '../../../src/core/space.js'
 import { elements } from '../../../src/core/tensor.js'
+import { loadEngines } from '../../../src/optimizers/engines/index.js'
 import { method as adafactor } from '../../../src/optimizers/presets/adafactor.js'
 import { Session, vectors } from '../session.js'
+
+beforeAll(loadEngines)
 
 const ones = (...shape: number[]): TensorsSpace => ({
   kind: 'tensors',
@@ -79,4 +82,13 @@ test('[adafactor] memory is rows and columns; momentum, decay, warm-up and the s
     x = x.map((xi, i) => xi * (1 - alpha * 0.1) - M[i])
     for (const i of [0, 1]) expect(session.x[i]).toBeCloseTo(x[i], 13)
   }
+})
+
+test('[adafactor] gradients whose squares overflow f32 move x by their signs, and spoil no slot', () => {
+  const tensors = [{ name: 'x', shape: [3, 4], dtype: 'f32' as const }]
+  const session = new Session(adafactor, { kind: 'tensors', tensors }, { engine: 'wasm' })
+  session.tell({ x: Float32Array.from({ length: 12 }, (_, i) => (i % 2 ? -1e38 : 1e38)) })
+  for (const [i, x] of session.x.entries()) expect(Math.sign(x)).toBe(i % 2 ? 1 : -1)
+  for (const slot of Object.values(session.state.slots))
+    for (const array of Object.values(slot)) expect(array.every(Number.isFinite)).toBe(true)
 })
