@@ -1,13 +1,13 @@
-import { create, equals, fromBinary } from '@bufbuild/protobuf'
+import { create, equals, fromBinary, toBinary } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { StepResponseSchema } from '../../src/core/gen/asktell/v1/service_pb.js'
 import { SpaceSchema } from '../../src/core/gen/asktell/v1/space_pb.js'
-import { TensorSchema } from '../../src/core/gen/asktell/v1/tensor_pb.js'
+import { TensorSchema, TensorsSchema } from '../../src/core/gen/asktell/v1/tensor_pb.js'
 import type { Space } from '../../src/core/space.js'
 import { DTYPES, type Dtype, type FloatArray, type TensorSpec } from '../../src/core/tensor.js'
 import { sessionPath, spaceFromProto, spaceToProto } from '../../src/server/codec/space.js'
-import { decodeInto, encode, TensorAssembler } from '../../src/server/codec/tensors.js'
+import { decodeInto, encode, TensorAssembler, tensorsFromProto } from '../../src/server/codec/tensors.js'
 import { Encoded } from '../../src/server/codec/wire.js'
 import { protocolPath } from '../../src/server/errors.js'
 import { compile } from '../../src/server/http/template.js'
@@ -71,6 +71,22 @@ describe('tensor encodings', () => {
         }
   })
 
+  it('use the memory of an answer again once it is in its frame, and not before', () => {
+    const values = new Float32Array(1 << 15).fill(1)
+    const message = (data: Uint8Array) =>
+      new Encoded(TensorSchema, create(TensorSchema, { name: 'x', dtype: 1, data })).toBuffer()
+    const first = encode(values, 'f32')
+    expect(encode(values, 'f32').buffer).not.toBe(first.buffer)
+    const framed = message(first)
+    const second = encode(values.fill(2), 'f32')
+    expect(second.buffer).toBe(first.buffer)
+    const { data } = fromBinary(TensorSchema, framed)
+    expect(new Set(decode(data, 'f32', new Float32Array(1 << 15)))).toEqual(new Set([1]))
+    const mine = new Uint8Array(1 << 17)
+    message(mine)
+    expect(encode(values, 'f32').buffer).not.toBe(mine.buffer)
+  })
+
   it('are copies: the session may go on at once', () => {
     const own = Float32Array.of(1, 2)
     const bytes = encode(own, 'f32')
@@ -121,6 +137,36 @@ describe('chunks', () => {
     const assembler = new TensorAssembler([spec], 'OBSERVATION_INVALID')
     assembler.add(chunk(0, 19), 't')
     expect(() => assembler.done('t')).toThrow(/20 elements, got 19/)
+  })
+})
+
+describe('whole tensors', () => {
+  it('are arrays on the bytes of their message, however those are aligned', () => {
+    const values = Float32Array.from({ length: 2000 }, (_, i) => i / 7)
+    const wide = Float64Array.from(values)
+    // The lengths of the names shift the bytes behind them.
+    for (let n = 1; n <= 16; n++) {
+      const tensors = [
+        create(TensorSchema, { name: 'x'.repeat(n), dtype: 1, data: encode(values, 'f32') }),
+        create(TensorSchema, { name: 'y'.repeat(n), dtype: 2, data: encode(wide, 'f64') }),
+      ]
+      const bytes = toBinary(TensorsSchema, create(TensorsSchema, { tensors }))
+      const specs: TensorSpec[] = [
+        { name: tensors[0].name, shape: [40, 50], dtype: 'f32' },
+        { name: tensors[1].name, shape: [2000], dtype: 'f64' },
+      ]
+      const received = fromBinary(TensorsSchema, bytes)
+      const { [tensors[0].name]: x, [tensors[1].name]: y } = tensorsFromProto(
+        received.tensors,
+        specs,
+        '',
+        'OBSERVATION_INVALID',
+      )
+      expect(x).toEqual(values)
+      expect(x.buffer).toBe(bytes.buffer)
+      expect(y).toEqual(wide)
+      expect(received.tensors.map(({ data }) => [...data])).toEqual(tensors.map(({ data }) => [...data]))
+    }
   })
 })
 
