@@ -129,7 +129,7 @@ class Retry:
     connect_limit: float = 10.0
     #: Seconds before the second attempt; doubled each time up to `longest`. Each wait is a random part of it.
     first: float = 0.05
-    longest: float = 5.0
+    longest: float = 1.0
 
 
 class Backoff:
@@ -322,7 +322,7 @@ def channel_options() -> Sequence[tuple[str, Any]]:
         # Come back soon after a restart of the server: grpcio's own default grows to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2000),
+        ("grpc.max_reconnect_backoff_ms", 500),
         # A client has a connection of its own, not one shared with others of the same process.
         ("grpc.use_local_subchannel_pool", 1),
         # A peer that vanished without a goodbye is noticed.
