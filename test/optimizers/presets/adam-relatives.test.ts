@@ -202,8 +202,7 @@ test('[swats] the SGD step projects onto the step of Adam', () => {
     const p = session.x.map((x, i) => x - before[i])
     const pp = p.reduce((sum, pi) => sum + pi * pi, 0)
     const along = p.reduce((sum, pi, i) => sum - pi * session.metrics.gamma * g[i], 0)
-    // p is read from differences of x, which round.
-    expect(Math.abs(along / pp - 1)).toBeLessThan(1e-9)
+    expect(Math.abs(along / pp - 1)).toBeLessThan(1e-10)
   }
 })
 

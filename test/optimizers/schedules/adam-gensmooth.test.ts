@@ -38,7 +38,9 @@ test('[adam-gensmooth] the mean gradient falls with the horizon as promised, als
     const [near, far] = [0, 1].map((start) => runs.map((run) => run[start]))
     expect(near[3]).toBeLessThanOrEqual(0.4 * near[0])
     for (const average of far) expect(average).toBeLessThan(Number.POSITIVE_INFINITY)
-    // Halved up to the noise of ten seeds.
+    // The catalogue asks that a factor 4 in T halves it. Over 200 seeds the three ratios are 0.486 to 0.514, on both
+    // sides of 1/2, so a bound at 1/2 would be decided by the seeds. Tested here: their geometric mean, and each by itself.
+    expect((far[3] / far[0]) ** (1 / 3)).toBeLessThanOrEqual(0.505)
     for (const k of [1, 2, 3]) expect(far[k]).toBeLessThanOrEqual(0.55 * far[k - 1])
   }
   const rng = new Rng(rngStream(3, 'noise'))
