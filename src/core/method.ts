@@ -9,7 +9,7 @@ import type { Parameter, Problem, SpaceKind } from './space.js'
 import type { Tensors } from './tensor.js'
 import type { Tree } from './tree.js'
 
-export type Family = 'gradient' | 'zeroth' | 'evolution' | 'bayes' | 'sampling' | 'ranking' | 'prompt'
+export type Family = 'gradient' | 'zeroth' | 'evolution' | 'bayes' | 'sampling' | 'ranking' | 'prompt' | 'online' | 'bandit'
 
 /** Invariances that a method claims, and the conformance suite tests. */
 export type Invariance =

@@ -40,6 +40,19 @@ export type Want =
   | { kind: 'directional' }
   /** Of an objective that is a mean of terms: at each point every term, and which parameters it depends on. */
   | { kind: 'terms' }
+  /** A curvature matrix at the first point times each of the other points, which are directions. */
+  | { kind: 'hvp'; curvature: Curvature }
+  /** Named arrays at each point: a Jacobian, a dense Hessian, outputs of a model, gradients of many losses, a context. */
+  | { kind: 'quantities'; quantities: readonly Quantity[] }
+
+/** The Hessian of the objective; the Gauss-Newton matrix of its model; the Fisher matrix of the model's distribution. */
+export const CURVATURES = ['hessian', 'gauss-newton', 'fisher'] as const
+export type Curvature = (typeof CURVATURES)[number]
+/**
+ * An array that is wanted at a point. `shape` is row-major; at most one length is -1 and left to the client. Parameters
+ * are counted through the tensors of the space in their order, each row-major.
+ */
+export type Quantity = { name: string; shape: readonly number[]; description: string }
 
 export type WantKind = Want['kind']
 const KINDS: { [kind in WantKind]: true } = {
@@ -50,6 +63,8 @@ const KINDS: { [kind in WantKind]: true } = {
   score: true,
   directional: true,
   terms: true,
+  hvp: true,
+  quantities: true,
 }
 export const WANT_KINDS: readonly string[] = Object.keys(KINDS)
 
@@ -98,6 +113,10 @@ export type Observation = {
   derivatives?: readonly number[]
   /** terms[point]; all points have the same number of terms. */
   terms?: readonly Terms[]
+  /** products[direction], each of the names and sizes of the first point. */
+  products?: readonly Tensors[]
+  /** quantities[point], by name. */
+  quantities?: readonly Tensors[]
   usage?: Usage
   message?: string
 }

@@ -31,7 +31,7 @@ export function relocate(thrown: unknown, move: (path: string) => string): unkno
 }
 
 /** Below these, names are the caller's own. */
-const FREE = /(^|\.)(config|params|labels|text|gradients\[\d+\])(\.|$)/
+const FREE = /(^|\.)(config|params|labels|text|(gradients|products|quantities)\[\d+\])(\.|$)/
 
 /** Fields by their names in the protocol: "observations[0].queryId" is "observations[0].query_id" there. */
 export function protocolPath(path: string): string {

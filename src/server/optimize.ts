@@ -1,8 +1,9 @@
-/** Optimize: Step as a stream, with gradients that may come ahead in chunks. */
+/** Optimize: Step as a stream, with gradients and products that may come ahead in chunks. */
 import type { GradientChunk, OptimizeRequest, StepResponse } from '../core/gen/asktell/v1/service_pb.js'
 import type { TensorSpec, Tensors } from '../core/tensor.js'
 import { type Call, until } from './call.js'
 import { fail, idOf, quote } from './codec/basics.js'
+import type { Ahead } from './codec/query.js'
 import { TensorAssembler } from './codec/tensors.js'
 import { draining } from './errors.js'
 import type { Steps } from './steps.js'
@@ -34,11 +35,11 @@ export async function* optimize(
         } else if (request.name && request.name !== name)
           fail('step.name', `this stream is of ${quote(name)}, got ${quote(request.name)}`)
         request.name = name
-        const gradients = chunks.take()
-        const missing = [...gradients.keys()].find((id) => !request.observations.some((o) => o.queryId === id))
+        const chunked = chunks.take()
+        const missing = [...chunked.keys()].find((id) => !request.observations.some((o) => o.queryId === id))
         if (missing !== undefined)
           fail('step.observations', `chunks came for query ${quote(missing)}, but no observation`)
-        yield await steps.step(request, 'step.', call, gradients)
+        yield await steps.step(request, 'step.', call, chunked)
         break
       }
       default:
@@ -47,17 +48,21 @@ export async function* optimize(
   }
 }
 
-/** Gradients under assembly: by query, by point. */
+type Part = 'gradients' | 'products'
+
+/** Gradients and products under assembly: by query, by point or direction. */
 class Chunks {
-  private queries = new Map<string, Map<number, TensorAssembler>>()
+  private queries = new Map<string, { [part in Part]?: Map<number, TensorAssembler> }>()
   private bytes = 0
 
   constructor(private readonly maxBytes: number) {}
 
-  add({ queryId, point, tensor }: GradientChunk, specs: readonly TensorSpec[]): void {
+  add({ queryId, point, tensor, product }: GradientChunk, specs: readonly TensorSpec[]): void {
     if (!tensor) return fail('chunk.tensor', 'is missing')
-    let points = this.queries.get(queryId)
-    if (!points) this.queries.set(queryId, (points = new Map()))
+    let parts = this.queries.get(queryId)
+    if (!parts) this.queries.set(queryId, (parts = {}))
+    const part = product ? 'products' : 'gradients'
+    const points = (parts[part] ??= new Map())
     let assembler = points.get(point)
     if (!assembler) points.set(point, (assembler = new TensorAssembler(specs, 'OBSERVATION_INVALID', this.reserve)))
     assembler.add(tensor, 'chunk.tensor')
@@ -69,21 +74,24 @@ class Chunks {
       fail('chunk', `gradients of more than ${this.maxBytes} bytes wait for their step`, 'MESSAGE_TOO_LARGE')
   }
 
-  /** All gradients, complete, and starts anew. */
-  take(): Map<string, Tensors[]> {
-    const taken = new Map<string, Tensors[]>()
-    for (const [queryId, points] of this.queries) {
-      const gradients: Tensors[] = []
-      for (let p = 0; p < points.size; p++) {
-        const assembler = points.get(p)
-        if (!assembler)
-          return fail('chunk.point', `query ${quote(queryId)} has chunks for ${points.size} points, none for ${p}`)
-        gradients.push(assembler.done('chunk.tensor'))
-      }
-      taken.set(queryId, gradients)
+  /** All that came, complete, and starts anew. */
+  take(): Map<string, Ahead> {
+    const taken = new Map<string, Ahead>()
+    for (const [queryId, parts] of this.queries) {
+      const entries = Object.entries(parts).map(([part, points]) => [part, whole(queryId, points)])
+      taken.set(queryId, Object.fromEntries(entries))
     }
     this.queries = new Map()
     this.bytes = 0
     return taken
   }
+}
+
+function whole(queryId: string, points: ReadonlyMap<number, TensorAssembler>): Tensors[] {
+  return Array.from({ length: points.size }, (_, p) => {
+    const assembler = points.get(p)
+    return assembler
+      ? assembler.done('chunk.tensor')
+      : fail('chunk.point', `query ${quote(queryId)} has chunks for ${points.size} points, none for ${p}`)
+  })
 }

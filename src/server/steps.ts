@@ -16,14 +16,21 @@ import type { Mutation, Sessions, StepInput } from '../sessions/api.js'
 import { RESOLVER, shortOf } from '../sessions/index.js'
 import { type Call, linked } from './call.js'
 import { count, duration, fail, idOf, int64, quote, seconds } from './codec/basics.js'
-import { manifest, observationFromProto, pointFromProto, pointToProto, queryToProto } from './codec/query.js'
+import {
+  type Ahead,
+  manifest,
+  observationFromProto,
+  pointFromProto,
+  pointToProto,
+  queryToProto,
+} from './codec/query.js'
 import { states } from './codec/session.js'
 import { dtypes } from './codec/tensors.js'
 import { draining } from './errors.js'
 import type { Telemetry } from './telemetry.js'
 
-/** Gradients that came ahead of a step, by query id. */
-export type Gradients = ReadonlyMap<string, readonly Tensors[]>
+/** What came ahead of a step, by query id. */
+export type Chunked = ReadonlyMap<string, Ahead>
 type PointOptions = { omitTensors?: boolean; encoding: Dtype | undefined; queryId?: string }
 type Answer = { omitTensors: boolean; encoding: ProtoDtype; path: string }
 
@@ -84,11 +91,11 @@ export class Steps {
   }
 
   /** `path` goes before the names of fields in refusals: the request may be part of another. */
-  async step(request: StepRequest, path: string, call: Call, gradients?: Gradients): Promise<StepResponse> {
+  async step(request: StepRequest, path: string, call: Call, chunked?: Chunked): Promise<StepResponse> {
     const id = idOf('sessions', request.name, `${path}name`)
     const input: StepInput = {
       ...mutation(request),
-      observations: await this.observations(id, request.observations, path, gradients),
+      observations: await this.observations(id, request.observations, path, chunked),
       count: wanted(request.count, `${path}count`),
       wait: milliseconds(request.wait, `${path}wait`),
       worker: workerName(request.worker, `${path}worker`),
@@ -113,10 +120,12 @@ export class Steps {
     return out
   }
 
-  private async observations(id: string, list: readonly Observation[], path: string, gradients?: Gradients) {
-    const tensorial = list.some((o) => o.gradients.length > 0 || o.point?.kind.case === 'tensors')
+  private async observations(id: string, list: readonly Observation[], path: string, chunked?: Chunked) {
+    const tensorial = list.some(
+      (o) => o.gradients.length > 0 || o.products.length > 0 || o.point?.kind.case === 'tensors',
+    )
     const specs = tensorial ? await this.manifest(id) : []
-    return list.map((o, i) => observationFromProto(o, specs, `${path}observations[${i}]`, gradients?.get(o.queryId)))
+    return list.map((o, i) => observationFromProto(o, specs, `${path}observations[${i}]`, chunked?.get(o.queryId)))
   }
 
   private run(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {

@@ -3,6 +3,7 @@ import type { Issue } from '../core/errors.js'
 import {
   type Observation,
   type Point,
+  type Quantity,
   type Query,
   type Score,
   STATUSES,
@@ -127,6 +128,22 @@ export function checkObservation(
     })
   }
 
+  if (need('hvp', 'products')) {
+    const products = told.products!
+    const at = sizes(query.points[0], problem)
+    if (products.length !== points - 1)
+      bad('products', `expected ${points - 1} sets of tensors, one per direction, got ${products.length}`)
+    clean.products = products.map((tensors, i) => checkTensors(tensors, at, `products[${i}]`, bad))
+  }
+  if (need('quantities', 'quantities')) {
+    const want = wanted.get('quantities')
+    const quantities = want?.kind === 'quantities' ? want.quantities : []
+    const records = told.quantities!
+    if (records.length !== points)
+      bad('quantities', `expected ${points} sets of arrays, one per point, got ${records.length}`)
+    clean.quantities = records.map((record, i) => checkQuantities(record, quantities, `quantities[${i}]`, bad))
+  }
+
   // A value that is no number is an evaluation that failed.
   if (broken && status === 'ok') {
     clean.status = 'failed'
@@ -143,6 +160,8 @@ export function checkObservation(
       'scores',
       'derivatives',
       'terms',
+      'products',
+      'quantities',
     ] as const)
       delete clean[field]
   return clean
@@ -169,18 +188,48 @@ function sizes(point: Point, problem: Problem): Map<string, number> {
 }
 
 function checkTensors(tensors: Tensors, expected: ReadonlyMap<string, number>, at: string, bad: Bad): Tensors {
-  const clean: { [name: string]: FloatArray } = {}
   for (const name of Object.keys(tensors))
     if (!expected.has(name)) bad(`${at}.${name}`, `is not a tensor of the session; it has ${preview(expected.keys())}`)
-  for (const [name, length] of expected) {
-    const array = Object.hasOwn(tensors, name) ? tensors[name] : undefined
+  const wrong = (length: number, { length: got }: FloatArray) =>
+    got === length ? undefined : `expected ${length} elements, got ${got}`
+  return checkArrays(tensors, expected, wrong, at, bad)
+}
+
+function checkQuantities(record: Tensors, quantities: readonly Quantity[], at: string, bad: Bad): Tensors {
+  const shapes = new Map(quantities.map(({ name, shape }) => [name, shape]))
+  for (const name of Object.keys(record))
+    if (!shapes.has(name)) bad(`${at}.${name}`, `is not asked for; the query asks for ${preview(shapes.keys())}`)
+  const wrong = (shape: readonly number[], { length }: FloatArray) => {
+    // The free length may be anything, so that what is told must be a multiple of the others.
+    const unit = elements(shape.filter((n) => n !== -1))
+    if (!shape.includes(-1)) return length === unit ? undefined : `expected ${unit} elements, got ${length}`
+    if (length > 0 && length % unit === 0) return undefined
+    return `expected a multiple of ${unit} elements for the shape [${shape.join(', ')}], got ${length}`
+  }
+  return checkArrays(record, shapes, wrong, at, bad)
+}
+
+/** The expected arrays, each there, of the right length and finite. `wrong` says what is wrong with a length. */
+function checkArrays<T>(
+  arrays: Tensors,
+  expected: ReadonlyMap<string, T>,
+  wrong: (size: T, array: FloatArray) => string | undefined,
+  at: string,
+  bad: Bad,
+): Tensors {
+  const clean: { [name: string]: FloatArray } = {}
+  for (const [name, size] of expected) {
+    const array = Object.hasOwn(arrays, name) ? arrays[name] : undefined
     if (!array) bad(`${at}.${name}`, 'is missing')
     else if (!(array instanceof Float32Array || array instanceof Float64Array))
       bad(`${at}.${name}`, 'expected an array of floats')
-    else if (array.length !== length) bad(`${at}.${name}`, `expected ${length} elements, got ${array.length}`)
-    else if (!allFinite(array)) {
-      const index = array.findIndex((x) => !Number.isFinite(x))
-      bad(`${at}.${name}[${index}]`, `expected a finite number, got ${array[index]}`)
+    else {
+      const length = wrong(size, array)
+      if (length) bad(`${at}.${name}`, length)
+      else if (!allFinite(array)) {
+        const index = array.findIndex((x) => !Number.isFinite(x))
+        bad(`${at}.${name}[${index}]`, `expected a finite number, got ${array[index]}`)
+      }
     }
     if (array) clean[name] = array
   }

@@ -79,6 +79,13 @@ function wrongFields(
     ['a ranking where values are asked', 'tell', tell({ ...told, ranking: { ties: [{ points: [0] }] } })],
     ['completions where values are asked', 'tell', tell({ ...told, completions: [unknown] })],
     ['scores where values are asked', 'tell', tell({ ...told, scores: [{ score: 1 }] })],
+    ['products where values are asked', 'tell', tell({ ...told, products: [{ tensors: [] }] })],
+    ['quantities where values are asked', 'tell', tell({ ...told, quantities: [{ tensors: [a] }] })],
+    [
+      'a quantity in pieces',
+      'tell',
+      tell({ ...told, quantities: [{ tensors: [{ ...a, dtype: 1, offset: BigInt(1 + d.integer(9)) }] }] }),
+    ],
     ['an unknown status', 'tell', tell({ ...told, status: 6 + d.integer(1000) })],
     ['usage below zero', 'tell', tell({ ...told, usage: { calls: BigInt(negative) } })],
     ['usage beyond all integers', 'tell', tell({ ...told, usage: { promptTokens: big + 2n ** 53n } })],

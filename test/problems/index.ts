@@ -1,8 +1,12 @@
 /** Named problems with known solutions, for recipes, the conformance suite and everything else that needs an oracle. */
+import { layers } from './layers.js'
+import { clusters, denoiser, fixedPoint, modelOutputs, rewards, smoothedWaves } from './models.js'
+import { armsInRounds, linearArms, linearRounds, requests, skiSeason, taskSystem, transport } from './online.js'
 import { type Definition, type ProblemOptions, type TestProblem, testProblem } from './oracle.js'
 import { ruleFitnessProblem } from './rules.js'
 import { branin, mixed, sphere5d } from './search.js'
 import {
+  bandit,
   bilinearGame,
   lowRank,
   particles,
@@ -14,6 +18,7 @@ import {
   truthTable,
 } from './tensors.js'
 import { keywords } from './text.js'
+import { attribution, factorization, scores } from './told.js'
 
 export type { ProblemOptions, ResolveView, TestProblem } from './oracle.js'
 
@@ -21,12 +26,30 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   quadratic,
   rosenbrock,
   'bilinear-game': bilinearGame,
+  bandit,
   particles,
   'sum-of-terms': sumOfTerms,
   'rank-sphere': rankSphere,
   'truth-table': truthTable,
   separable,
   'low-rank': lowRank,
+  'model-outputs': modelOutputs,
+  layers,
+  clusters,
+  rewards,
+  denoiser,
+  'fixed-point': fixedPoint,
+  'smoothed-waves': smoothedWaves,
+  scores,
+  attribution,
+  factorization,
+  transport,
+  'linear-rounds': linearRounds,
+  'linear-arms': linearArms,
+  'arms-in-rounds': armsInRounds,
+  requests,
+  'task-system': taskSystem,
+  'ski-season': skiSeason,
   branin,
   'sphere-5d': sphere5d,
   mixed,

@@ -1,8 +1,18 @@
 /** Turns a plain function into an oracle that answers a method's queries. */
 import type { Estimate } from '../../src/core/method.js'
-import type { Observation, Point, Query, Score, Terms, Want, WantKind } from '../../src/core/query.js'
+import type {
+  Curvature,
+  Observation,
+  Point,
+  Quantity,
+  Query,
+  Score,
+  Terms,
+  Want,
+  WantKind,
+} from '../../src/core/query.js'
 import type { Problem } from '../../src/core/space.js'
-import type { Dtype, FloatArray, Tensors } from '../../src/core/tensor.js'
+import { type Dtype, elements, type FloatArray, type Tensors } from '../../src/core/tensor.js'
 
 /** Resolves a point of kind `view`; a method's `view` hook bound to its state. */
 export type ResolveView = (name: string) => Tensors
@@ -30,7 +40,13 @@ export type Definition = {
   objective: (point: Point) => number
   /** What estimates are judged by, where that is not the objective: a game's distance to its saddle. */
   judge?: (point: Point) => number
+  /** What is judged of an estimate's numbers, where its points say nothing: what a player of rounds has paid. */
+  assess?: (estimate: Estimate) => number
   gradient?: (point: Point) => Tensors
+  /** The dense curvature matrices at a point, row-major. */
+  curvature?: { readonly [kind in Curvature]?: (point: Point) => Float64Array }
+  /** Further arrays by name, beside "hessian", which is the curvature of that name. */
+  quantities?: { readonly [name: string]: (point: Point, quantity: Quantity, query: Query) => FloatArray }
   terms?: (point: Point) => Terms
   score?: (point: Point, examples?: readonly number[]) => Score
   complete?: (want: Completion) => readonly string[]
@@ -83,9 +99,28 @@ function along(gradient: Tensors, direction: Point): number {
   return sum
 }
 
+/** A matrix in the order of the space times a direction. */
+function timesDirection(matrix: Float64Array, { space }: Problem, direction: Point): Tensors {
+  if (direction.kind !== 'tensors' || space.kind !== 'tensors') throw new Error('a direction has tensors')
+  const { tensors } = direction
+  const v = space.tensors.flatMap(({ name }) => Array.from(tensors[name]))
+  let row = 0
+  const product = () => v.reduce((sum, x, j) => sum + matrix[row * v.length + j] * x, 0)
+  return Object.fromEntries(
+    space.tensors.map(({ name }) => [
+      name,
+      tensors[name].map(() => {
+        const value = product()
+        row++
+        return value
+      }),
+    ]),
+  )
+}
+
 export function testProblem(name: string, definition: Definition, options: ProblemOptions): TestProblem {
   const problem = options.dtype ? retyped(definition.problem, options.dtype) : definition.problem
-  const { objective, judge, gradient, terms, score, complete, offers, optimum } = definition
+  const { objective, judge, gradient, terms, score, complete, offers, optimum, curvature } = definition
   const told = options.transform ?? ((value: number) => value)
   const scale = options.gradientScale ?? 1
   const maximize = problem.objectives[0].direction === 'maximize'
@@ -95,6 +130,21 @@ export function testProblem(name: string, definition: Definition, options: Probl
   const scaled = (tensors: Tensors): Tensors => {
     if (scale === 1) return tensors
     return Object.fromEntries(Object.entries(tensors).map(([key, array]) => [key, array.map((x) => x * scale)]))
+  }
+
+  const matrixAt = (kind: Curvature, point: Point): Float64Array => {
+    const matrix = curvature?.[kind]
+    if (!matrix) throw new Error(`problem ${name} has no ${kind} matrix`)
+    return matrix(point).map((x) => x * scale)
+  }
+  const quantityAt = (quantity: Quantity, point: Point, query: Query): FloatArray => {
+    const of = definition.quantities?.[quantity.name]
+    if (!of && quantity.name !== 'hessian') throw new Error(`problem ${name} has no quantity ${quantity.name}`)
+    const array = of ? of(point, quantity, query) : matrixAt('hessian', point)
+    const unit = elements(quantity.shape.filter((length) => length !== -1))
+    if (quantity.shape.includes(-1) ? array.length % unit : array.length !== unit)
+      throw new Error(`${quantity.name}: expected the shape [${quantity.shape}], got ${array.length} elements`)
+    return array
   }
 
   return {
@@ -118,11 +168,19 @@ export function testProblem(name: string, definition: Definition, options: Probl
         else if (want.kind === 'directional')
           observation = { ...observation, derivatives: points.slice(1).map((u) => along(gradient!(points[0]), u)) }
         else if (want.kind === 'terms') observation = { ...observation, terms: points.map((p) => terms!(p)) }
-        else observation = { ...observation, completions: complete!(want), usage: { calls: want.count } }
+        else if (want.kind === 'hvp') {
+          const matrix = matrixAt(want.curvature, points[0])
+          observation = { ...observation, products: points.slice(1).map((v) => timesDirection(matrix, problem, v)) }
+        } else if (want.kind === 'quantities') {
+          const record = (p: Point) =>
+            want.quantities.map((quantity) => [quantity.name, quantityAt(quantity, p, query)])
+          observation = { ...observation, quantities: points.map((p) => Object.fromEntries(record(p))) }
+        } else observation = { ...observation, completions: complete!(want), usage: { calls: want.count } }
       }
       return observation
     },
     value(estimate, view) {
+      if (definition.assess) return definition.assess(estimate)
       const [first] = estimate.points
       return first ? (judge ?? objective)(resolve(first.point, view)) : Number.NaN
     },

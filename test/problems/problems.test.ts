@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import type { Point } from '../../src/core/query.js'
+import type { Point, Want } from '../../src/core/query.js'
 import { checkSpace } from '../../src/core/space.js'
 import type { Tensors } from '../../src/core/tensor.js'
+import { coordinate, flatOf, plus } from '../../src/optimizers/flat.js'
 import { problem, problemNames } from './index.js'
 import { rankingOf } from './oracle.js'
 
+const dense = (d: number): Want => ({
+  kind: 'quantities',
+  quantities: [{ name: 'hessian', shape: [d, d], description: 'the Hessian' }],
+})
 const noView = (name: string): never => {
   throw new Error(`no view ${name}`)
 }
@@ -34,6 +39,26 @@ describe('test problems', () => {
         const slope = (ask(moved(1e-5)).values![0][0] - ask(moved(-1e-5)).values![0][0]) / 2e-5
         expect(slope).toBeCloseTo(gradient[tensor][i], 4)
       }
+  })
+
+  it.each(['quadratic', 'rosenbrock', 'separable', 'low-rank'])('%s: the Hessian is that of the gradient', (name) => {
+    const { problem: p, answer } = problem(name, { dtype: 'f64' })
+    const { dimension, start, tensors, vector } = flatOf(p)
+    const point = (x: Float64Array): Point => ({ kind: 'tensors', tensors: tensors(x) })
+    const gradient = (x: Float64Array) =>
+      vector(answer({ id: 'q', points: [point(x)], wants: [{ kind: 'gradient' }] }, noView).gradients![0])
+    const x = start().map((v, i) => v + 0.1 * Math.sin(i))
+    const [{ hessian }] = answer({ id: 'q', points: [point(x)], wants: [dense(dimension)] }, noView).quantities!
+    for (let i = 0; i < dimension; i++) {
+      const axis = coordinate(i, dimension)
+      const wants = [{ kind: 'hvp', curvature: 'hessian' } as const]
+      const [product] = answer({ id: 'q', points: [point(x), point(axis)], wants }, noView).products!
+      expect(vector(product)).toEqual(hessian.slice(i * dimension, (i + 1) * dimension))
+      const [above, below] = [1e-5, -1e-5].map((by) => gradient(plus(x, by, axis)))
+      above.forEach((g, j) => {
+        expect(hessian[i * dimension + j]).toBeCloseTo((g - below[j]) / 2e-5, 4)
+      })
+    }
   })
 
   it.each([

@@ -8,6 +8,12 @@ const tensorsOf = (point: Point): Tensors => {
   if (point.kind !== 'tensors') throw new Error(`expected tensors, got a ${point.kind} point`)
   return point.tensors
 }
+/** A square matrix of its diagonal. */
+const diagonal = (entries: readonly number[] | Float64Array): Float64Array =>
+  Float64Array.from({ length: entries.length ** 2 }, (_, at) => {
+    const [i, j] = [Math.floor(at / entries.length), at % entries.length]
+    return i === j ? entries[i] : 0
+  })
 const minimize = (space: TensorsSpace): Problem => ({ space, objectives: [{ name: 'loss', direction: 'minimize' }] })
 
 /**
@@ -33,7 +39,13 @@ export function quadratic({ shift = 0 }: ProblemOptions): Definition {
       },
     }),
     optimum: 0,
-    offers: ['value', 'gradient', 'ranking', 'directional'],
+    offers: ['value', 'gradient', 'ranking', 'directional', 'hvp', 'quantities'],
+    // A sum of squares: all three are one.
+    curvature: {
+      hessian: () => diagonal(curvature),
+      'gauss-newton': () => diagonal(curvature),
+      fisher: () => diagonal(curvature),
+    },
     objective(point) {
       let sum = 0
       for (const { x, at } of parts(tensorsOf(point)))
@@ -43,7 +55,7 @@ export function quadratic({ shift = 0 }: ProblemOptions): Definition {
     gradient(point) {
       const gradients = parts(tensorsOf(point)).map(({ name, x, at }) => [
         name,
-        Float32Array.from(x, (value, i) => curvature[at + i] * (value - solution[at + i])),
+        x.map((value, i) => curvature[at + i] * (value - solution[at + i])),
       ])
       return Object.fromEntries(gradients)
     },
@@ -60,7 +72,35 @@ export function rosenbrock({ shift = 0 }: ProblemOptions): Definition {
       initial: { x: Float64Array.of(-1.2 + shift, 1 + shift) },
     }),
     optimum: 0,
-    offers: ['value', 'gradient', 'ranking'],
+    offers: ['value', 'gradient', 'ranking', 'hvp', 'quantities'],
+    curvature: {
+      hessian(point) {
+        const [x, y] = xy(point)
+        return Float64Array.of(2 - 400 * (y - 3 * x * x), -400 * x, -400 * x, 200)
+      },
+      // Of the residuals sqrt(2)*(1 - x) and sqrt(200)*(y - x^2).
+      'gauss-newton'(point) {
+        const [x] = xy(point)
+        return Float64Array.of(2 + 800 * x * x, -400 * x, -400 * x, 200)
+      },
+    },
+    // One example with two outputs, whose squared loss this is.
+    quantities: {
+      outputs(point) {
+        const [x, y] = xy(point)
+        return Float64Array.of(Math.SQRT2 * x, Math.sqrt(200) * (y - x * x))
+      },
+      targets: () => Float64Array.of(Math.SQRT2, 0),
+      residual(point) {
+        const [x, y] = xy(point)
+        return Float64Array.of(Math.SQRT2 * (x - 1), Math.sqrt(200) * (y - x * x))
+      },
+      blocks: () => Float64Array.of(1, 0, 0, 1),
+      jacobian(point) {
+        const [x] = xy(point)
+        return Float64Array.of(Math.SQRT2, 0, -2 * Math.sqrt(200) * x, Math.sqrt(200))
+      },
+    },
     objective(point) {
       const [x, y] = xy(point)
       return (1 - x) ** 2 + 100 * (y - x * x) ** 2
@@ -149,16 +189,65 @@ export function separable(): Definition {
   }
   const losses = (point: Point) => margins(point).map((z) => Math.log1p(Math.exp(-Math.abs(z))) + Math.max(-z, 0))
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const hessian = (point: Point) => {
+    const weights = margins(point).map((z) => 1 / (2 + Math.exp(z) + Math.exp(-z)))
+    return Float64Array.from([0, 1, 2, 3], (at) => mean(weights.map((w, i) => w * rows[i][at >> 1] * rows[i][at & 1])))
+  }
   return {
     problem: minimize({ kind: 'tensors', tensors: [{ name: 'x', shape: [2], dtype: 'f64' }] }),
     optimum: 0,
-    offers: ['value', 'gradient', 'score'],
+    offers: ['value', 'gradient', 'score', 'hvp', 'quantities'],
+    curvature: { hessian, 'gauss-newton': hessian, fisher: hessian },
     objective: (point) => mean(losses(point)),
     judge: (point) => Math.max(...losses(point)),
     score: (point) => ({ score: mean(losses(point)), examples: losses(point) }),
     gradient: (point) => {
       const weights = margins(point).map((z) => 1 / (1 + Math.exp(z)))
       return { x: Float64Array.of(...[0, 1].map((j) => -mean(weights.map((p, i) => p * rows[i][j])))) }
+    },
+  }
+}
+
+/** The mean reward, to be maximized, of a softmax policy over three arms of rewards 1, 0.5 and 0: logits theta:[3], f64. */
+export function bandit({ shift = 0 }: ProblemOptions): Definition {
+  const rewards = [1, 0.5, 0]
+  const policy = (point: Point) => {
+    const weights = Array.from(tensorsOf(point).theta, (x) => Math.exp(x - shift))
+    const total = weights.reduce((sum, weight) => sum + weight, 0)
+    return weights.map((weight) => weight / total)
+  }
+  const reward = (point: Point) => policy(point).reduce((sum, p, i) => sum + p * rewards[i], 0)
+  return {
+    problem: {
+      space: {
+        kind: 'tensors',
+        tensors: [{ name: 'theta', shape: [3], dtype: 'f64' }],
+        initial: { theta: new Float64Array(3).fill(shift) },
+      },
+      objectives: [{ name: 'reward', direction: 'maximize' }],
+    },
+    optimum: 1,
+    offers: ['value', 'gradient', 'hvp', 'quantities'],
+    objective: reward,
+    gradient(point) {
+      const mean = reward(point)
+      return { theta: Float64Array.from(policy(point), (p, i) => p * (rewards[i] - mean)) }
+    },
+    curvature: {
+      fisher(point) {
+        const p = policy(point)
+        return Float64Array.from({ length: 9 }, (_, at) => {
+          const [i, j] = [Math.floor(at / 3), at % 3]
+          return (i === j ? p[i] : 0) - p[i] * p[j]
+        })
+      },
+    },
+    quantities: {
+      // From the policy at the first point of the query.
+      kl(point, _, { points: [first] }) {
+        const to = policy(point)
+        return Float64Array.of(policy(first).reduce((sum, p, i) => sum + p * Math.log(p / to[i]), 0))
+      },
     },
   }
 }
@@ -180,7 +269,20 @@ export function lowRank(): Definition {
       initial: { X: Float64Array.from({ length: n * k }, (_, i) => 0.01 * Math.sin(1 + 3 * i)) },
     }),
     optimum: 0,
-    offers: ['value', 'gradient'],
+    offers: ['value', 'gradient', 'hvp', 'quantities'],
+    curvature: {
+      // Of f = <R, R>/4 with R = XX' - M: d2 f = <dX dX', R> + |dX X' + X dX'|^2/2.
+      hessian(point) {
+        const { X } = tensorsOf(point)
+        const r = residual(X)
+        return Float64Array.from({ length: (n * k) ** 2 }, (_, at) => {
+          const [[i, p], [j, q]] = [Math.floor(at / (n * k)), at % (n * k)].map((e) => [Math.floor(e / k), e % k])
+          let sum = (p === q ? r[i * n + j] : 0) + X[i * k + q] * X[j * k + p]
+          if (i === j) for (let a = 0; a < n; a++) sum += X[a * k + p] * X[a * k + q]
+          return sum
+        })
+      },
+    },
     objective: (point) => residual(tensorsOf(point).X).reduce((sum, r) => sum + 0.25 * r * r, 0),
     gradient(point) {
       const { X } = tensorsOf(point)

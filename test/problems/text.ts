@@ -43,21 +43,38 @@ function critique(text: string): string {
   return missing ? `<START>The prompt does not ask for ${missing}<END>` : 'Nothing is wrong.'
 }
 
+/** The same of a text whose examples are not shown. */
+function missingWord(text: string): string {
+  const missing = KEYWORDS.find((word) => !between(text, '<TEXT>', '</TEXT>').includes(word))
+  return missing ? `The text does not ask for ${missing}.` : 'Nothing is wrong.'
+}
+
 /** Replies to apo's edit: the prompt with the word that the critique names. */
 function edit(text: string): string {
   const word = /does not ask for (\w+)/.exec(text)?.[1] ?? ''
   return `<START>${append(between(text, '<PROMPT>', '</PROMPT>'), word)}<END>`
 }
 
+/** Replies to a request for a revision: the text with one more keyword, the one that a critique names. */
+function revise(text: string): string {
+  const now = between(text, '<TEXT>', '</TEXT>')
+  const named = /does not ask for (\w+)/.exec(text)?.[1]
+  const missing = named ?? KEYWORDS.find((word) => !now.includes(word))
+  return missing ? append(now, missing) : now
+}
+
 function complete(want: Extract<Want, { kind: 'completion' }>): string[] {
   const text = want.messages.map(({ content }) => content).join('\n')
   if (want.purpose === 'propose') return propose(text, want.count)
   return Array.from({ length: want.count }, (_, k) => {
-    if (want.purpose === 'critique') return critique(text)
+    if (want.purpose === 'critique') return text.includes('<TEXT>') ? missingWord(text) : critique(text)
+    if (want.purpose === 'revise') return revise(text)
     if (want.purpose === 'edit') return edit(text)
     return between(text, '<PROMPT>', '</PROMPT>').replaceAll(' ', ' '.repeat(k + 2))
   })
 }
+
+const words = (point: Point) => (point.kind === 'text' ? point.text.instruction.split(/\s+/).length : Number.NaN)
 
 /** Find the four hidden keywords in a text component `instruction`; the score is the share of examples answered right. */
 export function keywords(_: ProblemOptions): Definition {
@@ -78,9 +95,11 @@ export function keywords(_: ProblemOptions): Definition {
       task: { description: 'Describe a record the way its readers expect.', examples: EXAMPLES },
     },
     optimum: 1,
-    offers: ['score', 'completion', 'value', 'ranking'],
+    offers: ['score', 'completion', 'value', 'ranking', 'quantities'],
     objective: (point) => outcome(point).score,
     score: outcome,
     complete,
+    // Words by which a text is longer or shorter than the first of the query.
+    quantities: { distance: (point, _, { points: [first] }) => Float64Array.of(Math.abs(words(point) - words(first))) },
   }
 }

@@ -1,11 +1,15 @@
-import { create, equals, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { create, equals, fromBinary, toBinary, toJson } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { AsktellError } from '../../src/core/errors.js'
+import { ObservationSchema, WantSchema } from '../../src/core/gen/asktell/v1/query_pb.js'
 import { StepResponseSchema } from '../../src/core/gen/asktell/v1/service_pb.js'
 import { SpaceSchema } from '../../src/core/gen/asktell/v1/space_pb.js'
 import { TensorSchema, TensorsSchema } from '../../src/core/gen/asktell/v1/tensor_pb.js'
+import type { Want } from '../../src/core/query.js'
 import type { Space } from '../../src/core/space.js'
 import { DTYPES, type Dtype, type FloatArray, type TensorSpec } from '../../src/core/tensor.js'
+import { observationFromProto, wantToProto } from '../../src/server/codec/query.js'
 import { sessionPath, spaceFromProto, spaceToProto } from '../../src/server/codec/space.js'
 import { decodeInto, encode, TensorAssembler, tensorsFromProto } from '../../src/server/codec/tensors.js'
 import { Encoded } from '../../src/server/codec/wire.js'
@@ -167,6 +171,65 @@ describe('whole tensors', () => {
       expect(y).toEqual(wide)
       expect(received.tensors.map(({ data }) => [...data])).toEqual(tensors.map(({ data }) => [...data]))
     }
+  })
+})
+
+describe('curvature and quantities', () => {
+  const specs: TensorSpec[] = [{ name: 'w', shape: [2], dtype: 'f32' }]
+  const w = (data: Uint8Array, more: object = {}) => ({ name: 'w', data, ...more })
+  const observation = (fields: object) => create(ObservationSchema, { queryId: 'q', ...fields })
+
+  it('are asked for with their kind, their shapes and words', () => {
+    const want = (w: Want) => toJson(WantSchema, create(WantSchema, wantToProto(w)))
+    expect(want({ kind: 'hvp', curvature: 'gauss-newton' })).toEqual({ hvp: { curvature: 'CURVATURE_GAUSS_NEWTON' } })
+    const quantities = [{ name: 'J', shape: [-1, 2], description: 'Jacobian' }]
+    expect(want({ kind: 'quantities', quantities })).toEqual({
+      quantities: { quantities: [{ name: 'J', shape: ['-1', '2'], description: 'Jacobian' }] },
+    })
+  })
+
+  it('come in every encoding: products in the type of their tensor, quantities in f64 or f32', () => {
+    for (const [i, dtype] of (['f32', 'f64', 'bf16', 'f16'] as const).entries()) {
+      const data = encode(Float64Array.of(1, -0.5), dtype)
+      const { products, quantities } = observationFromProto(
+        observation({
+          products: [{ tensors: [w(data, { dtype: i + 1 })] }],
+          quantities: [{ tensors: [w(data, { dtype: i + 1 })] }],
+        }),
+        specs,
+        'o',
+      )
+      expect(products).toEqual([{ w: Float32Array.of(1, -0.5) }])
+      expect(quantities).toEqual([{ w: (dtype === 'f64' ? Float64Array : Float32Array).of(1, -0.5) }])
+    }
+    const untyped = observationFromProto(
+      observation({ quantities: [{ tensors: [{ name: 'J', data: encode(Float64Array.of(7), 'f64') }] }] }),
+      specs,
+      'o',
+    )
+    expect(untyped.quantities).toEqual([{ J: Float64Array.of(7) }])
+  })
+
+  it('that are not whole are refused where they are wrong', () => {
+    const data = encode(Float64Array.of(1, 2), 'f64')
+    const refused = (fields: object) => {
+      try {
+        observationFromProto(observation(fields), specs, 'o')
+      } catch (error) {
+        return (error as AsktellError).issues.map(({ path }) => path)
+      }
+      return []
+    }
+    const quantities = (...tensors: object[]) => refused({ quantities: [{ tensors }] })
+    expect(quantities(w(data))).toEqual([])
+    expect(quantities(w(data.subarray(0, 9)))).toEqual(['o.quantities[0].tensors[0].data'])
+    expect(quantities(w(data, { offset: 1n }))).toEqual(['o.quantities[0].tensors[0].offset'])
+    expect(quantities(w(data), w(data))).toEqual(['o.quantities[0].tensors[1].name'])
+    expect(quantities(w(data, { dtype: 9 }))).toEqual(['o.quantities[0].tensors[0].dtype'])
+    const products = (...tensors: object[]) => refused({ products: [{ tensors }] })
+    expect(products(w(encode(Float32Array.of(1, 2), 'f32')))).toEqual([])
+    expect(products(w(encode(Float32Array.of(1), 'f32')))).toEqual(['o.products[0]'])
+    expect(products({ name: 'v', data })).toEqual(['o.products[0].tensors[0].name'])
   })
 })
 

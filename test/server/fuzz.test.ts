@@ -55,6 +55,16 @@ const SEEDS = [
     observations: [{ queryId: 'not', ranking: { ties: [{ points: [0, 1] }] } }],
     expectedRevision: 99n,
   },
+  {
+    name: 'sessions/tensors',
+    observations: [
+      {
+        queryId: 'no',
+        products: [{ tensors: [{ name: 'w', data: new Uint8Array(16) }] }],
+        quantities: [{ tensors: [{ name: 'J', dtype: 2, data: new Uint8Array(16) }] }],
+      },
+    ],
+  },
   { name: 'sessions/none', observations: [{ queryId: 'no', scores: [{ score: 1, examples: [1], outputs: ['a'] }] }] },
 ] as const
 const messages = SEEDS.map((seed) => create(input, seed as never))

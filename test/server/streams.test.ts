@@ -67,6 +67,28 @@ describe('Optimize', () => {
     call.cancel()
   })
 
+  it('puts products together beside gradients, by their direction', async () => {
+    await h.grpc.unary('createSession', { session: tensorSession([3]), sessionId: 'products' })
+    const { call, next } = optimize(h.grpc)
+    call.send({ message: { case: 'step', value: { name: 'sessions/products' } } })
+    const [{ id }] = (await next()).queries
+    const data = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer)
+    const chunk = (point: number, product: boolean, tensor: object) =>
+      call.send({
+        message: { case: 'chunk', value: { queryId: id, point, product, tensor: { name: 'w', ...tensor } } },
+      })
+    chunk(1, true, { data: data(5, 6), offset: 1n })
+    chunk(0, false, { data: data(7, 8, 9) })
+    chunk(0, true, { data: data(1, 2, 3) })
+    chunk(1, true, { data: data(4) })
+    call.send({ message: { case: 'step', value: { observations: [{ queryId: id }] } } })
+    await next()
+    const told = h.sessions.steps.at(-1)?.observations?.[0]
+    expect(told?.gradients).toEqual([{ w: Float32Array.of(7, 8, 9) }])
+    expect(told?.products).toEqual([{ w: Float32Array.of(1, 2, 3) }, { w: Float32Array.of(4, 5, 6) }])
+    call.cancel()
+  })
+
   it.each([
     ['a chunk before the first step', [{ case: 'chunk', value: { queryId: 'q' } }], 'chunk'],
     ['nothing', [{ case: undefined }], 'message'],
@@ -96,6 +118,32 @@ describe('Optimize', () => {
         { case: 'step', value: { observations: [{ queryId: 'q9' }] } },
       ],
       'chunk.tensor',
+    ],
+    [
+      'a product of which a direction is missing',
+      [
+        { case: 'step', value: { name: 'sessions/c', count: -1 } },
+        {
+          case: 'chunk',
+          value: { queryId: 'q9', point: 1, product: true, tensor: { name: 'w', data: new Uint8Array(24) } },
+        },
+        { case: 'step', value: { observations: [{ queryId: 'q9' }] } },
+      ],
+      'chunk.point',
+    ],
+    [
+      'products in chunks and in the step',
+      [
+        { case: 'step', value: { name: 'sessions/c', count: -1 } },
+        { case: 'chunk', value: { queryId: 'q9', product: true, tensor: { name: 'w', data: new Uint8Array(24) } } },
+        {
+          case: 'step',
+          value: {
+            observations: [{ queryId: 'q9', products: [{ tensors: [{ name: 'w', data: new Uint8Array(24) }] }] }],
+          },
+        },
+      ],
+      'step.observations[0].products',
     ],
     [
       'the same elements twice',

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { methods as blackbox } from '../../src/blackbox/catalogue.gen.js'
 import type { AnyMethod } from '../../src/core/method.js'
-import type { Observation, Point, Query } from '../../src/core/query.js'
+import type { Observation, Point, Quantity, Query } from '../../src/core/query.js'
 import { parseConfig } from '../../src/core/schema.js'
 import type { Problem } from '../../src/core/space.js'
 import type { Tensors } from '../../src/core/tensor.js'
@@ -63,6 +63,19 @@ function height(point: Point, tensors: Tensors | undefined): number {
 const product = (a: Tensors | undefined, b: Tensors | undefined): number =>
   Object.entries(a ?? {}).reduce((sum, [name, x]) => Array.from(x).reduce((s, v, i) => s + v * b![name][i], sum), 0)
 
+/** An array of the shape wanted, with 3 for the free length; a square matrix is symmetric and positive definite. */
+function arrayOf({ shape }: Quantity, seed: number): Float64Array {
+  const lengths = shape.map((length) => (length < 0 ? 3 : length))
+  const size = lengths.reduce((product, length) => product * length, 1)
+  const [rows, columns] = lengths.slice(-2)
+  const wave = (i: number) => Math.sin(seed + i)
+  if (rows === undefined || rows !== columns) return Float64Array.from({ length: size }, (_, i) => wave(i))
+  return Float64Array.from({ length: size }, (_, at) => {
+    const [i, j] = [Math.floor((at % (rows * rows)) / rows), at % rows]
+    return (wave(i) * wave(j)) / 9 + (i === j ? 2 : 0)
+  })
+}
+
 async function answer(sessions: Sessions, id: string, query: Query, n: number): Promise<Observation> {
   if (n % 11 === 7) return { queryId: query.id, status: 'failed' }
   const tensors: (Tensors | undefined)[] = []
@@ -98,6 +111,14 @@ async function answer(sessions: Sessions, id: string, query: Query, n: number): 
       observation.derivatives = tensors.slice(1).map((direction) => 2 * product(tensors[0], direction))
     else if (want.kind === 'terms')
       observation.terms = heights.map((h) => ({ losses: [h, Math.sin(h)], contributors: [[0], [0, 1]] }))
+    else if (want.kind === 'hvp')
+      observation.products = tensors
+        .slice(1)
+        .map((set) => Object.fromEntries(Object.entries(set ?? {}).map(([name, x]) => [name, x.map((v) => 2 * v)])))
+    else if (want.kind === 'quantities')
+      observation.quantities = query.points.map((_, i) =>
+        Object.fromEntries(want.quantities.map((quantity) => [quantity.name, arrayOf(quantity, n + i)])),
+      )
     else
       observation.scores = heights.map((h, i) => {
         const count = want.examples?.length ?? 12

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { Observation } from '../../src/core/query.js'
+import type { Issue } from '../../src/core/errors.js'
+import type { Observation, Want } from '../../src/core/query.js'
 import { Rng, rngStream } from '../../src/core/rng.js'
+import type { Tensors } from '../../src/core/tensor.js'
 import type { SessionSpec } from '../../src/sessions/api.js'
 import { Clock, ok, open, refusal, search, tensors, text } from './fakes.js'
 
@@ -130,6 +132,50 @@ describe('asking and telling', () => {
     expect(completions(['a'])).toEqual([])
     expect(completions(['a', 'b', 'c'])).toEqual(['o.completions'])
     expect(completions([])).toEqual(['o.completions'])
+  })
+
+  it('checks products and quantities: as many as asked, each of its size, finite', async () => {
+    const { checkObservation } = await import('../../src/sessions/validate.js')
+    const point = (w: number[]) => ({ kind: 'tensors' as const, tensors: { w: Float64Array.from(w) } })
+    const points = [point([1, 2]), point([0, 1]), point([1, 0])]
+    const space = { kind: 'tensors' as const, tensors: [{ name: 'w', shape: [2], dtype: 'f64' as const }] }
+    const wrong = (want: Want, told: Partial<Observation>) => {
+      const issues: Issue[] = []
+      checkObservation(
+        { id: 'q', points, wants: [want] },
+        { queryId: 'q', status: 'ok', ...told },
+        { space, objectives: [] },
+        'o',
+        issues,
+      )
+      return issues.map(({ path }) => path)
+    }
+    const w = (...values: number[]) => ({ w: Float64Array.from(values) })
+    const products = (...list: Tensors[]) => wrong({ kind: 'hvp', curvature: 'hessian' }, { products: list })
+    expect(products(w(1, 2), w(3, 4))).toEqual([])
+    expect(products()).toEqual(['o.products'])
+    expect(products(w(1, 2))).toEqual(['o.products'])
+    expect(products(w(1, 2), w(3))).toEqual(['o.products[1].w'])
+    expect(products(w(1, NaN), w(3, 4))).toEqual(['o.products[0].w[1]'])
+    expect(products({ v: w(1, 2).w }, w(3, 4))).toEqual(['o.products[0].v', 'o.products[0].w'])
+
+    const quantities = [
+      { name: 'loss', shape: [], description: '' },
+      { name: 'J', shape: [-1, 2], description: '' },
+    ]
+    const good = { loss: Float32Array.of(1), J: Float64Array.of(1, 2, 3, 4) }
+    const told = (...list: Tensors[]) => wrong({ kind: 'quantities', quantities }, { quantities: list })
+    expect(told(good, good, { ...good, J: Float64Array.of(1, 2) })).toEqual([])
+    expect(told(good, good)).toEqual(['o.quantities'])
+    expect(told(good, good, { loss: good.loss })).toEqual(['o.quantities[2].J'])
+    expect(told(good, good, { ...good, hessian: good.J })).toEqual(['o.quantities[2].hessian'])
+    expect(told(good, { ...good, loss: Float64Array.of(1, 2) }, good)).toEqual(['o.quantities[1].loss'])
+    expect(told({ ...good, J: Float64Array.of(1, 2, 3) }, good, good)).toEqual(['o.quantities[0].J'])
+    expect(told({ ...good, J: new Float64Array() }, good, good)).toEqual(['o.quantities[0].J'])
+    expect(told(good, good, { ...good, J: Float64Array.of(1, Infinity) })).toEqual(['o.quantities[2].J[1]'])
+    expect(told(good, good, { ...good, J: [1, 2] as never })).toEqual(['o.quantities[2].J'])
+    // Of a query that asks for neither.
+    expect(wrong({ kind: 'value' }, { products: [w(1, 2)], values: [[1], [1], [1]] })).toContain('o.products')
   })
 
   it('checks terms: as many at every point, and groups that are there', async () => {

@@ -138,6 +138,58 @@ def test_the_terms_of_a_loss(client):
     assert session.estimate().step == 1
 
 
+#: f = x'Hx/2 over a and b; the space has both.
+HESSIAN = np.array([[2.0, 0.5, 0.0], [0.5, 3.0, 1.0], [0.0, 1.0, 4.0]])
+START = {"a": np.array([1.0, -2.0]), "b": np.array([3.0], np.float32)}
+
+
+def _gradient(point):
+    g = HESSIAN @ np.concatenate([point["a"], point["b"]])
+    return {"a": g[:2], "b": g[2:]}
+
+
+def test_a_hessian_as_a_quantity(client):
+    session = client.create_session("root-newton", START, config={"M": 1e-30})
+    query = session.ask().queries[0]
+    assert query.kinds == {"gradient", "quantities"}
+    (want,) = [w for w in query.wants if isinstance(w, asktell.QuantitiesWant)]
+    (quantity,) = want.quantities
+    assert (quantity.name, quantity.shape) == ("hessian", (3, 3)) and quantity.description
+    gradient = _gradient(query.point)
+    with pytest.raises(ValueError, match=r"quantities\[0\]\['hessian'\]: expected shape \(3, 3\), got \(9,\)"):
+        session.tell(query, gradient=gradient, quantities={"hessian": HESSIAN.reshape(-1)})
+    for wrong, path in [({}, ".hessian"), ({"hessian": HESSIAN, "jacobian": HESSIAN}, ".jacobian")]:
+        with pytest.raises(asktell.InvalidArgument) as caught:
+            session.tell(query, gradient=gradient, quantities=[wrong])
+        assert caught.value.reason == "OBSERVATION_INVALID"
+        assert caught.value.issues[0].path == f"observations[0].quantities[0]{path}"
+    bad = HESSIAN.copy()
+    bad[1, 2] = np.inf
+    with pytest.raises(asktell.InvalidArgument) as caught:
+        session.tell(query, gradient=gradient, quantities={"hessian": bad})
+    assert caught.value.issues[0].path.endswith("hessian[5]")
+    session.tell(query, gradient=gradient, quantities={"hessian": HESSIAN.astype(np.float32)})
+    point = session.estimate().point
+    np.testing.assert_allclose(np.concatenate([point["a"], point["b"]]), 0, atol=1e-6)
+
+
+def test_products_with_the_hessian(client):
+    config = {"M": 1e-30, "hessian": "products"}
+    session = client.create_session("root-newton", START, config=config)
+    query = session.ask().queries[0]
+    query = session.step(query, gradient=_gradient(query.point)).queries[0]
+    assert query.wants == (asktell.HvpWant("hessian"),)
+    products = [_gradient(direction) for direction in query.points[1:]]
+    with pytest.raises(ValueError, match=r"products\[1\]\['a'\]"):
+        session.tell(query, products=[products[0], {**products[1], "a": np.zeros(3)}])
+    with pytest.raises(asktell.InvalidArgument) as caught:
+        session.tell(query, products=products[:2])
+    assert caught.value.issues[0].path == "observations[0].products"
+    session.tell(query, products=products)
+    point = session.estimate().point
+    np.testing.assert_allclose(np.concatenate([point["a"], point["b"]]), 0, atol=1e-6)
+
+
 def test_errors_are_typed_and_located(client):
     with pytest.raises(asktell.InvalidArgument) as caught:
         client.create_session("random", {"a": Float(0, 1), "lr": Float(2.0, 1.0)})

@@ -107,6 +107,22 @@ def test_large_gradients_go_in_chunks(client, encoding):
         np.testing.assert_allclose(query.point[name], value - 1.5 * gradient[name], rtol=1e-6, atol=1e-6)
 
 
+def test_large_products_go_in_chunks(client):
+    size = 400_000
+    scales = np.linspace(1, 2, size)
+    config = {"jacobian": "products", "lambda": 1e-6, "learningRate": 1, "solverIterations": 4}
+    session = client.create_session("egn", {"x": np.ones(size)}, config=config)
+    with session.stream() as stream:
+        (query,) = stream.step().queries
+        (query,) = stream.step(query, gradient={"x": scales}).queries
+        for _ in range(4):
+            assert query.wants == (asktell.HvpWant("gauss-newton"),)
+            step = stream.step(query, products={"x": scales * query.points[1]["x"]})
+            (query,) = step.queries
+    # Four conjugate gradients on a spectrum from 1 to 2 leave little of the start.
+    np.testing.assert_allclose(query.point["x"], 0, atol=0.01)
+
+
 @pytest.mark.parametrize("size", [10, 700_000])
 def test_a_stream_survives_a_refused_step(client, size):
     session = client.create_session("sgd", np.ones(size, np.float32), config={"learningRate": 0.5})

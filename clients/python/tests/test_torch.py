@@ -236,3 +236,62 @@ def test_a_session_that_is_done_says_so(client):
     assert torch.equal(p.detach(), torch.zeros(2))
     with pytest.raises((RuntimeError, FailedPrecondition), match="done"):
         optimizer.step()
+
+
+def flat(x):
+    """A convex function of three numbers."""
+    return torch.log1p(torch.exp(x[0] + x[1] + 2 * x[2])) + (x[:2] ** 2).sum() + (x[0] - x[2]) ** 2
+
+
+def convex():
+    """The same of two tensors, and these."""
+    a = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
+    b = torch.tensor([3.0], dtype=torch.float64, requires_grad=True)
+    return [("a", a), ("b", b)], lambda: flat(torch.cat([a, b]))
+
+
+def differentiable(optimizer, params, loss):
+    """A closure whose gradients keep their graph, as ``backward(create_graph=True)`` leaves them."""
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss()
+        tensors = [p for _, p in params]
+        for p, g in zip(tensors, torch.autograd.grad(value, tensors, create_graph=True)):
+            p.grad = g
+        return value
+
+    return closure
+
+
+@pytest.mark.parametrize("hessian", ["products", "cg"])
+def test_products_with_the_hessian_come_from_the_graph(client, hessian):
+    params, loss = convex()
+    config = {"M": 1e-30, "hessian": hessian}
+    optimizer = RemoteOptimizer(params, method="root-newton", config=config, client=client)
+    closure = differentiable(optimizer, params, loss)
+    x = torch.cat([p.detach() for _, p in params])
+    for _ in range(6):
+        # One step of the optimizer is one of Newton, however many queries it takes.
+        x = x - torch.linalg.solve(torch.autograd.functional.hessian(flat, x), torch.autograd.functional.jacobian(flat, x))
+        optimizer.step(closure)
+        torch.testing.assert_close(torch.cat([p.detach() for _, p in params]), x, rtol=1e-7, atol=1e-9)
+    optimizer.close()
+
+
+def test_products_need_a_graph_and_a_closure(client):
+    params, loss = convex()
+    optimizer = RemoteOptimizer(params, method="root-newton", config={"hessian": "products"}, client=client)
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    with pytest.raises(RuntimeError, match="create_graph=True"):
+        optimizer.step(closure)
+    with pytest.raises(RuntimeError, match="curvature"):
+        optimizer.step()
+    optimizer.step(differentiable(optimizer, params, loss))
+    optimizer.close()

@@ -1,7 +1,7 @@
 export { Client, type CreateOptions } from './client.js'
 export { AsktellError, type Issue } from './errors.js'
 export { type MinimizeOptions, maximize, minimize, type Result, type RunningTrial, TrialPruned } from './minimize.js'
-export type { Observation, Point, Query, Score, Status, StepResult, Terms, Want } from './query.js'
+export type { Curvature, Observation, Point, Quantity, Query, Score, Status, StepResult, Terms, Want } from './query.js'
 export type { Budget, Estimate, Session, StepOptions, Trial, WatchEvent } from './session.js'
 export {
   categorical,

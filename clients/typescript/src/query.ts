@@ -1,6 +1,7 @@
 import { create, type JsonObject, type MessageInitShape } from '@bufbuild/protobuf'
 import { timestampDate } from '@bufbuild/protobuf/wkt'
 import {
+  Curvature as CurvatureMessage,
   type ObservationSchema,
   ObservationStatus,
   type Point as PointMessage,
@@ -29,6 +30,14 @@ export type Want =
       maxTokens: number
     }
   | { kind: 'score'; examples: number[] }
+  /** A curvature matrix at the first point, times each of the other points. */
+  | { kind: 'hvp'; curvature: Curvature }
+  /** Named arrays at each point. */
+  | { kind: 'quantities'; quantities: Quantity[] }
+
+export type Curvature = 'hessian' | 'gauss-newton' | 'fisher'
+/** `shape` is row-major; a length of -1 is the client's choice. */
+export type Quantity = { name: string; shape: number[]; description: string }
 
 /** What the session asks. Answer with an observation of the same id. */
 export type Query = {
@@ -64,6 +73,10 @@ export type Observation = {
   derivatives?: readonly number[]
   /** One per point. */
   terms?: readonly Terms[]
+  /** One per direction, each of the tensors of the first point. */
+  products?: readonly Tensors[]
+  /** One per point, by name. */
+  quantities?: readonly Tensors[]
   usage?: { calls?: number; promptTokens?: number; completionTokens?: number; money?: number }
   message?: string
   /** For a point that was not asked: the point, without a query id. */
@@ -109,6 +122,14 @@ export function fromPoint(point: Point): PointMessage {
   throw new TypeError('point: expected params, tensors, text or an item')
 }
 
+const CURVATURES: Partial<Record<CurvatureMessage, Curvature>> = {
+  [CurvatureMessage.HESSIAN]: 'hessian',
+  [CurvatureMessage.GAUSS_NEWTON]: 'gauss-newton',
+  [CurvatureMessage.FISHER]: 'fisher',
+}
+
+const unknown = () => new TypeError('the server asks for something that this version of the client does not know')
+
 function toWant({ kind }: QueryMessage['wants'][number]): Want {
   switch (kind.case) {
     case 'ranking':
@@ -125,8 +146,21 @@ function toWant({ kind }: QueryMessage['wants'][number]): Want {
     case 'directional':
     case 'terms':
       return { kind: kind.case }
+    case 'hvp': {
+      const curvature = CURVATURES[kind.value.curvature]
+      if (!curvature) throw unknown()
+      return { kind: 'hvp', curvature }
+    }
+    case 'quantities': {
+      const quantities = kind.value.quantities.map(({ name, shape, description }) => ({
+        name,
+        shape: shape.map(Number),
+        description,
+      }))
+      return { kind: 'quantities', quantities }
+    }
     default:
-      throw new TypeError('the server asks for something that this version of the client does not know')
+      throw unknown()
   }
 }
 
@@ -166,6 +200,8 @@ export const fromObservation = (o: Observation): MessageInitShape<typeof Observa
     losses: [...losses],
     contributors: contributors.map((ids) => ({ ids: [...ids] })),
   })),
+  products: o.products?.map(packTensors),
+  quantities: o.quantities?.map(packTensors),
   usage: o.usage && {
     calls: BigInt(o.usage.calls ?? 0),
     promptTokens: BigInt(o.usage.promptTokens ?? 0),

@@ -2,7 +2,7 @@ import { create, type MessageInitShape, type MessageShape } from '@bufbuild/prot
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { AsktellError, isRetryable, toError } from './errors.js'
 import type { OptimizeRequestSchema, StepRequestSchema } from './gen/asktell/v1/service_pb.js'
-import { Dtype } from './gen/asktell/v1/tensor_pb.js'
+import { Dtype, type Tensor, type TensorSchema } from './gen/asktell/v1/tensor_pb.js'
 import { type StepResult, toStepResult } from './query.js'
 import type { Transport } from './transport.js'
 
@@ -13,9 +13,19 @@ type Pending = {
   reject: (error: unknown) => void
 }
 
-/** Gradients with a tensor above this many bytes travel in chunks of it: one large message holds up all behind it. */
+/** Gradients and products with a tensor above this many bytes travel in chunks of it: one large message holds up all behind it. */
 const CHUNK = 1024 * 1024
 const MAX_RECONNECTS = 8
+
+/** A tensor in pieces of at most CHUNK bytes, which are views of its own. */
+function chunksOf(tensor: Tensor): MessageInitShape<typeof TensorSchema>[] {
+  const width = tensor.dtype === Dtype.F64 ? 8 : 4
+  return Array.from({ length: Math.ceil(tensor.data.byteLength / CHUNK) }, (_, i) => ({
+    ...tensor,
+    data: tensor.data.subarray(i * CHUNK, (i + 1) * CHUNK),
+    offset: BigInt((i * CHUNK) / width),
+  }))
+}
 
 /**
  * Steps over one bidirectional stream: several times the rate of unary calls. When the connection breaks the stream is
@@ -39,18 +49,16 @@ export class OptimizeStream {
     const request = this.transport.prepare(step, { ...input, name: this.name })
     const messages: OptimizeRequest[] = []
     for (const observation of request.observations) {
-      const large = observation.gradients.some(({ tensors }) => tensors.some(({ data }) => data.byteLength > CHUNK))
-      if (!large) continue
-      const gradients = observation.gradients.splice(0)
-      for (const [point, { tensors }] of gradients.entries())
-        for (const tensor of tensors) {
-          const width = tensor.dtype === Dtype.F64 ? 8 : 4
-          for (let at = 0; at < tensor.data.byteLength; at += CHUNK) {
-            const part = { ...tensor, data: tensor.data.subarray(at, at + CHUNK), offset: BigInt(at / width) }
-            const chunk = { queryId: observation.queryId, point, tensor: part }
+      const { queryId, gradients, products } = observation
+      for (const [sets, product] of [[gradients, false] as const, [products, true] as const]) {
+        const large = sets.some(({ tensors }) => tensors.some(({ data }) => data.byteLength > CHUNK))
+        if (!large) continue
+        for (const [point, { tensors }] of sets.splice(0).entries())
+          for (const tensor of tensors.flatMap(chunksOf)) {
+            const chunk = { queryId, point, tensor, product }
             messages.push(create(optimize.input, { message: { case: 'chunk', value: chunk } }))
           }
-        }
+      }
     }
     messages.push(create(optimize.input, { message: { case: 'step', value: request } }))
     return new Promise((resolve, reject) => {

@@ -116,6 +116,39 @@ describe('spaces and queries', () => {
     expect((await sum.estimate()).step).toBe(1)
   })
 
+  it('takes products with a Hessian, and the Hessian as a quantity', async () => {
+    const [a, b] = [2, 5]
+    const gradient = (x: ArrayLike<number>) => ({ x: Float64Array.of(a * x[0], b * x[1]) })
+    const config = { M: 1e-30 }
+    const space = tensors({ x: Float64Array.of(3, -4) })
+    const dense = await client.createSession({ method: 'root-newton', space, config })
+    const [query] = (await dense.ask()).queries
+    const description = 'second derivatives of the objective, by all parameters'
+    expect(query.wants).toEqual([
+      { kind: 'gradient' },
+      { kind: 'quantities', quantities: [{ name: 'hessian', shape: [2, 2], description }] },
+    ])
+    const told = { queryId: query.id, gradients: [gradient([3, -4])] }
+    const wrong = dense.tell([{ ...told, quantities: [{ hessian: Float64Array.of(a, 0, b) }] }])
+    await expect(wrong).rejects.toThrow('quantities[0].hessian')
+    await dense.tell([{ ...told, quantities: [{ hessian: Float32Array.of(a, 0, 0, b) }] }])
+    for (const value of (await dense.estimate()).points[0].point.tensors!.x) expect(value).toBeCloseTo(0, 6)
+
+    const products = await client.createSession({
+      method: 'root-newton',
+      space,
+      config: { ...config, hessian: 'products' },
+    })
+    const [first] = (await products.ask()).queries
+    const [second] = (await products.step({ observations: [{ queryId: first.id, gradients: told.gradients }] })).queries
+    expect(second.wants).toEqual([{ kind: 'hvp', curvature: 'hessian' }])
+    const directions = second.points.slice(1).map(({ tensors: t }) => gradient(t!.x))
+    const short = products.tell([{ queryId: second.id, products: directions.slice(1) }])
+    await expect(short).rejects.toThrow('observations[0].products')
+    await products.tell([{ queryId: second.id, products: directions }])
+    for (const value of (await products.estimate()).points[0].point.tensors!.x) expect(value).toBeCloseTo(0, 6)
+  })
+
   it('sends a gradient of several chunks', async () => {
     const n = 700_000
     const session = await client.createSession({
@@ -132,6 +165,25 @@ describe('spaces and queries', () => {
     const w = next.queries[0].points[0].tensors?.w as Float32Array
     expect(w.findIndex((v, i) => v !== -gradient[i])).toBe(-1)
     expect(w).toHaveLength(n)
+  })
+
+  it('sends products of several chunks', async () => {
+    const n = 300_000
+    const session = await client.createSession({
+      method: 'egn',
+      space: tensors({ x: new Float64Array(n).fill(1) }),
+      config: { jacobian: 'products', lambda: 1e-9, learningRate: 1 },
+      durability: 'snapshot',
+    })
+    const stream = session.stream()
+    const [first] = (await stream.step()).queries
+    const told = { queryId: first.id, gradients: [{ x: new Float64Array(n).fill(4) }] }
+    const [second] = (await stream.step({ observations: [told] })).queries
+    expect(second.wants).toEqual([{ kind: 'hvp', curvature: 'gauss-newton' }])
+    const product = (second.points[1].tensors as { x: Float64Array }).x.map((v) => 4 * v)
+    const next = await stream.step({ observations: [{ queryId: second.id, products: [{ x: product }] }] })
+    stream.close()
+    for (const at of [0, 1, n - 1]) expect(next.queries[0].points[0].tensors?.x[at]).toBeCloseTo(0, 6)
   })
 
   it('asks about text and takes scores', async () => {

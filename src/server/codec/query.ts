@@ -2,6 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import {
   type PointSchema,
+  Curvature as ProtoCurvature,
   type Observation as ProtoObservation,
   type Point as ProtoPoint,
   ObservationStatus as ProtoStatus,
@@ -11,12 +12,12 @@ import {
   type TrialSchema,
   type WantSchema,
 } from '../../core/gen/asktell/v1/query_pb.js'
-import type { Observation, ObservationStatus, Point, Want } from '../../core/query.js'
+import type { Curvature, Observation, ObservationStatus, Point, Want } from '../../core/query.js'
 import type { Problem } from '../../core/space.js'
 import type { Dtype, TensorSpec, Tensors } from '../../core/tensor.js'
 import type { LeasedQuery, Trial, TrialState } from '../../sessions/api.js'
 import { count, enumTable, fail, int64, params, timestamp, unlessEmpty } from './basics.js'
-import { tensorsFromProto, tensorsToProto } from './tensors.js'
+import { arraysFromProto, tensorsFromProto, tensorsToProto } from './tensors.js'
 
 export const statuses = enumTable<ProtoStatus, ObservationStatus>([
   [ProtoStatus.OK, 'ok'],
@@ -24,6 +25,12 @@ export const statuses = enumTable<ProtoStatus, ObservationStatus>([
   [ProtoStatus.INFEASIBLE, 'infeasible'],
   [ProtoStatus.PRUNED, 'pruned'],
   [ProtoStatus.CANCELLED, 'cancelled'],
+])
+
+const curvatures = enumTable<ProtoCurvature, Curvature>([
+  [ProtoCurvature.HESSIAN, 'hessian'],
+  [ProtoCurvature.GAUSS_NEWTON, 'gauss-newton'],
+  [ProtoCurvature.FISHER, 'fisher'],
 ])
 
 export const trialStates = enumTable<ProtoTrialState, TrialState>([
@@ -99,6 +106,16 @@ export function wantToProto(want: Want): MessageInitShape<typeof WantSchema> {
     }
     case 'score':
       return { kind: { case: 'score', value: { examples: [...(want.examples ?? [])] } } }
+    case 'hvp':
+      return { kind: { case: 'hvp', value: { curvature: curvatures.write(want.curvature) } } }
+    case 'quantities': {
+      const quantities = want.quantities.map(({ name, shape, description }) => ({
+        name,
+        shape: shape.map(int64),
+        description,
+      }))
+      return { kind: { case: 'quantities', value: { quantities } } }
+    }
   }
 }
 
@@ -118,25 +135,32 @@ export function queryToProto(
   }
 }
 
+/** Tensors of an observation that came ahead of it in chunks. */
+export type Ahead = { gradients?: readonly Tensors[]; products?: readonly Tensors[] }
+
 export function observationFromProto(
   o: ProtoObservation,
   specs: readonly TensorSpec[],
   path: string,
-  assembled?: readonly Tensors[],
+  ahead: Ahead = {},
 ): Observation & { point?: Point } {
   if (!o.queryId && !o.point) fail(`${path}.query_id`, 'expected the id of a query, or a point that was not asked')
   if (o.queryId && o.point) fail(`${path}.point`, 'an observation of a query takes no point')
-  if (assembled && o.gradients.length > 0) fail(`${path}.gradients`, 'gradients were sent in chunks already')
-  const gradients =
-    assembled ??
-    o.gradients.map((g, p) => tensorsFromProto(g.tensors, specs, `${path}.gradients[${p}]`, 'OBSERVATION_INVALID'))
+  const sets = (field: keyof Ahead) => {
+    if (!ahead[field])
+      return o[field].map(({ tensors }, i) =>
+        tensorsFromProto(tensors, specs, `${path}.${field}[${i}]`, 'OBSERVATION_INVALID'),
+      )
+    if (o[field].length > 0) fail(`${path}.${field}`, `${field} were sent in chunks already`)
+    return ahead[field]
+  }
   return {
     queryId: o.queryId,
     status: statuses.read(o.status, `${path}.status`) ?? 'ok',
     values: unlessEmpty(o.values.map((v) => v.values)),
     noise: unlessEmpty(o.noise.map((v) => v.values)),
     constraints: unlessEmpty(o.constraints.map((v) => v.values)),
-    gradients: unlessEmpty(gradients),
+    gradients: unlessEmpty(sets('gradients')),
     ranking: o.ranking?.ties.map((tie) => tie.points),
     completions: unlessEmpty(o.completions),
     scores: unlessEmpty(
@@ -150,6 +174,8 @@ export function observationFromProto(
     terms: unlessEmpty(
       o.terms.map(({ losses, contributors }) => ({ losses, contributors: contributors.map(({ ids }) => ids) })),
     ),
+    products: unlessEmpty(sets('products')),
+    quantities: unlessEmpty(o.quantities.map((q, p) => arraysFromProto(q.tensors, `${path}.quantities[${p}]`))),
     usage: o.usage && usageFromProto(o.usage, `${path}.usage`),
     ...(o.message && { message: o.message }),
     ...(o.point && { point: pointFromProto(o.point, specs, `${path}.point`) }),

@@ -167,6 +167,28 @@ export function tensorsFromProto(
   return assembler.done(path, partial)
 }
 
+/** Arrays that no manifest tells of: whole, by name, f64 where no dtype is given. Their lengths are checked elsewhere. */
+export function arraysFromProto(arrays: readonly ProtoTensor[], path: string): Tensors {
+  const read = new Map<string, FloatArray>()
+  arrays.forEach((tensor, k) => {
+    const at = `${path}.tensors[${k}]`
+    const { name, data } = tensor
+    const dtype = dtypes.read(tensor.dtype, `${at}.dtype`) ?? 'f64'
+    if (read.has(name)) fail(`${at}.name`, `${quote(name)} was sent before`, 'OBSERVATION_INVALID')
+    if (tensor.offset !== 0n) fail(`${at}.offset`, 'expected 0: this goes in one piece', 'OBSERVATION_INVALID')
+    if (data.length % DTYPES[dtype] !== 0)
+      fail(
+        `${at}.data`,
+        `expected a multiple of ${DTYPES[dtype]} bytes (${dtype}), got ${data.length}`,
+        'OBSERVATION_INVALID',
+      )
+    const array = arrayFor({ name, shape: [data.length / DTYPES[dtype]], dtype })
+    decodeInto(data, dtype, array, 0)
+    read.set(name, array)
+  })
+  return Object.fromEntries(read)
+}
+
 /** Each tensor in `encoding`, or in the manifest's own. Copies: the arrays may change right after. */
 export function tensorsToProto(
   tensors: Tensors,

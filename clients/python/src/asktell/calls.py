@@ -365,21 +365,35 @@ def as_observations(told: Told, value: Any = None, **answer: Any) -> Sequence[Ob
 
 
 @dataclass(frozen=True)
+class Chunked:
+    """A tensor of a gradient at a point, or of a product with a direction, that travels in chunks."""
+
+    query_id: str
+    point: int
+    product: bool
+    name: str
+    array: tensors.ArrayLike
+    dtype: str
+
+
+@dataclass(frozen=True)
 class StreamStep:
-    """A step of the Optimize stream: one message, which chunks of large gradients may precede."""
+    """A step of the Optimize stream: one message, which chunks of large gradients and products may precede."""
 
     call: Call[Step]
-    #: (query id, point, tensor name, array, dtype) of gradients that travel in chunks.
-    chunked: Sequence[tuple[str, int, str, tensors.ArrayLike, str]]
+    #: What travels in chunks.
+    chunked: Sequence[Chunked]
 
     def messages(self, fresh: bool) -> Iterator[service_pb2.OptimizeRequest]:
         """The messages, the same ones each time; on a fresh stream a step that names the session comes first."""
         if fresh and self.chunked:
             hello = service_pb2.StepRequest(name=self.call.request.name, count=-1)
             yield service_pb2.OptimizeRequest(step=hello)
-        for query_id, point, name, array, dtype in self.chunked:
-            for tensor in tensors.encode_chunks(name, array, dtype):
-                chunk = service_pb2.GradientChunk(query_id=query_id, point=point, tensor=tensor)
+        for whole in self.chunked:
+            for tensor in tensors.encode_chunks(whole.name, whole.array, whole.dtype):
+                chunk = service_pb2.GradientChunk(
+                    query_id=whole.query_id, point=whole.point, tensor=tensor, product=whole.product
+                )
                 yield service_pb2.OptimizeRequest(chunk=chunk)
         yield service_pb2.OptimizeRequest(step=self.call.request)
 
@@ -407,15 +421,16 @@ def stream_step(
     told, chunked = [], []
     for observation in as_observations(observations, value, **answer):
         in_chunks = []
-        for point, values in enumerate(codec.per_point(observation.gradient)):
-            manifest = codec.tensor_space_of(session).manifest
-            for name, array in tensors.by_name(values, manifest, f"gradient[{point}]").items():
-                in_chunks.append(
-                    (codec.query_id(observation.query), point, name, array, encoding or manifest[name].dtype)
-                )
-        large = sum(np.size(array) for _, _, _, array, _ in in_chunks) * 4 > tensors.CHUNK_BYTES
+        for field, sets in (("gradient", observation.gradient), ("products", observation.products)):
+            for point, values in enumerate(codec.per_point(sets)):
+                manifest = codec.tensor_space_of(session).manifest
+                for name, array in tensors.by_name(values, manifest, f"{field}[{point}]").items():
+                    query = codec.query_id(observation.query)
+                    dtype = encoding or manifest[name].dtype
+                    in_chunks.append(Chunked(query, point, field == "products", name, array, dtype))
+        large = sum(np.size(whole.array) for whole in in_chunks) * 4 > tensors.CHUNK_BYTES
         chunked += in_chunks if large else []
-        told.append(codec.encode_observation(session, observation, with_gradient=not large, encoding=encoding))
+        told.append(codec.encode_observation(session, observation, with_tensors=not large, encoding=encoding))
     call = step(
         session,
         count=count,

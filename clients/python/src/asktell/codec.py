@@ -11,7 +11,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 from google.protobuf.message import Message
 
 from . import tensors
-from ._gen import method_pb2, query_pb2, service_pb2, session_pb2
+from ._gen import method_pb2, query_pb2, service_pb2, session_pb2, tensor_pb2
 from .models import (
     CompletionWant,
     DirectionalWant,
@@ -19,9 +19,12 @@ from .models import (
     EstimatePoint,
     Facts,
     GradientWant,
+    HvpWant,
     Method,
     Objective,
     Observation,
+    QuantitiesWant,
+    Quantity,
     Query,
     RankingWant,
     Reference,
@@ -44,7 +47,7 @@ from .spaces import SearchSpace, Space, TensorSpace, from_struct, space_from_pro
 
 
 def encode_observation(
-    session: SessionInfo, o: Observation, *, with_gradient: bool = True, encoding: str | None = None
+    session: SessionInfo, o: Observation, *, with_tensors: bool = True, encoding: str | None = None
 ) -> query_pb2.Observation:
     points = len(o.query.points) if isinstance(o.query, Query) else 1
     proto = query_pb2.Observation(
@@ -57,10 +60,14 @@ def encode_observation(
         message=o.message,
         derivatives=[float(d) for d in o.derivatives],
     )
-    if with_gradient:
-        manifest = tensor_space_of(session).manifest if o.gradient is not None else {}
-        for i, values in enumerate(per_point(o.gradient)):
-            proto.gradients.append(tensors.encode_all(values, manifest, f"gradient[{i}]", encoding))
+    if with_tensors:
+        for field, sets, into in (
+            ("gradient", o.gradient, proto.gradients),
+            ("products", o.products, proto.products),
+        ):
+            for i, values in enumerate(per_point(sets)):
+                manifest = tensor_space_of(session).manifest
+                into.append(tensors.encode_all(values, manifest, f"{field}[{i}]", encoding))
     if o.ranking is not None:
         for group in o.ranking:
             proto.ranking.ties.add(points=[group] if isinstance(group, (int, np.integer)) else list(group))
@@ -72,6 +79,10 @@ def encode_observation(
         for terms in [o.terms] if isinstance(o.terms, Terms) else o.terms:
             groups = [query_pb2.Groups(ids=[int(i) for i in ids]) for ids in terms.contributors]
             proto.terms.add(losses=[float(loss) for loss in terms.losses], contributors=groups)
+    if o.quantities is not None:
+        wanted = _quantities_of(o.query)
+        for i, record in enumerate([o.quantities] if isinstance(o.quantities, Mapping) else o.quantities):
+            proto.quantities.append(_encode_quantities(record, wanted, f"quantities[{i}]"))
     if o.usage is not None:
         u = o.usage
         usage = query_pb2.Usage(
@@ -81,6 +92,26 @@ def encode_observation(
     if o.point is not None:
         proto.point.CopyFrom(space_of(session).encode_point(o.point))
     return proto
+
+
+def _quantities_of(query: Query | str | None) -> Mapping[str, Quantity]:
+    wants = query.wants if isinstance(query, Query) else ()
+    return {
+        quantity.name: quantity for want in wants if isinstance(want, QuantitiesWant) for quantity in want.quantities
+    }
+
+
+def _encode_quantities(
+    record: Mapping[str, tensors.ArrayLike], wanted: Mapping[str, Quantity], at: str
+) -> tensor_pb2.Tensors:
+    """The arrays of one point, in f32 where they are, else in f64. Shapes are checked where the query is known."""
+    for name, quantity in wanted.items():
+        shape = np.shape(record[name]) if name in record else None
+        fits = shape is not None and len(shape) == len(quantity.shape)
+        if shape is not None and not (fits and all(want in (got, -1) for got, want in zip(shape, quantity.shape))):
+            raise ValueError(f"{at}[{name!r}]: expected shape {quantity.shape}, got {shape}")
+    dtypes = {name: "f32" if np.asarray(array).dtype == np.float32 else "f64" for name, array in record.items()}
+    return tensor_pb2.Tensors(tensors=[tensors.encode(name, array, dtypes[name]) for name, array in record.items()])
 
 
 def _numbers(values: Any, points: int) -> Sequence[query_pb2.Numbers]:
@@ -93,10 +124,10 @@ def _numbers(values: Any, points: int) -> Sequence[query_pb2.Numbers]:
     return [query_pb2.Numbers(values=row.tolist()) for row in array]
 
 
-def per_point(gradient: Any) -> Sequence[tensors.TensorValues]:
-    if gradient is None:
+def per_point(sets: Any) -> Sequence[tensors.TensorValues]:
+    if sets is None:
         return ()
-    return gradient if isinstance(gradient, (list, tuple)) else (gradient,)
+    return sets if isinstance(sets, (list, tuple)) else (sets,)
 
 
 # Responses to models
@@ -189,6 +220,10 @@ def _parse_want(w: query_pb2.Want) -> Want:
         return DirectionalWant()
     if kind == "terms":
         return TermsWant()
+    if kind == "hvp":
+        return HvpWant(_name(query_pb2.Curvature, w.hvp.curvature).replace("_", "-"))
+    if kind == "quantities":
+        return QuantitiesWant(tuple(Quantity(q.name, tuple(q.shape), q.description) for q in w.quantities.quantities))
     raise ValueError("the server wants something that this client does not know: update the package")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Union
 
 from .spaces import Params, Space
-from .tensors import TensorValues
+from .tensors import ArrayLike, TensorValues
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,43 @@ class TermsWant:
     """Of an objective that is a mean of terms: at each point every term, and which parameters it depends on."""
 
 
-Want = Union[ValueWant, GradientWant, RankingWant, CompletionWant, ScoreWant, DirectionalWant, TermsWant]
+@dataclass(frozen=True)
+class HvpWant:
+    """A curvature matrix at the first point times each of the other points, which are directions."""
+
+    #: "hessian" of the objective, "gauss-newton" of its model, or "fisher" of the model's distribution.
+    curvature: str
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """An array that is wanted at a point."""
+
+    name: str
+    #: () for a scalar. At most one length is -1: the client's choice, such as the size of its batch.
+    shape: tuple[int, ...]
+    #: What it is, as a formula where there is one.
+    description: str
+
+
+@dataclass(frozen=True)
+class QuantitiesWant:
+    """Named arrays at each point."""
+
+    quantities: tuple[Quantity, ...]
+
+
+Want = Union[
+    ValueWant,
+    GradientWant,
+    RankingWant,
+    CompletionWant,
+    ScoreWant,
+    DirectionalWant,
+    TermsWant,
+    HvpWant,
+    QuantitiesWant,
+]
 
 
 @dataclass(frozen=True)
@@ -100,7 +136,7 @@ class Query:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds of want: value, gradient, ranking, completion, score, directional, terms."""
+        """The kinds of want: value, gradient, ranking, completion, score, directional, terms, hvp, quantities."""
         return frozenset(type(want).__name__[: -len("Want")].lower() for want in self.wants)
 
 
@@ -148,6 +184,8 @@ class Observation:
         score: a number or a Score; for several points a list of such.
         derivatives: one number per direction.
         terms: the Terms; for several points a list of such.
+        products: the curvature matrix times the direction, by tensor name; for several directions a list of such.
+        quantities: arrays by name, each of the shape that the query asks for; for several points a list of such.
         constraints: one number per constraint, feasible when <= 0; for several points a list per point.
         noise: standard deviation of the noise of each value, laid out as `value`.
         status: "ok"; "failed": the point may be tried again; "infeasible": it can never work; "pruned": stopped
@@ -165,6 +203,8 @@ class Observation:
     score: float | Score | Sequence[float | Score] | None = None
     derivatives: Sequence[float] = ()
     terms: Terms | Sequence[Terms] | None = None
+    products: TensorValues | Sequence[TensorValues] | None = None
+    quantities: Mapping[str, ArrayLike] | Sequence[Mapping[str, ArrayLike]] | None = None
     constraints: Sequence[float] | Sequence[Sequence[float]] | None = None
     noise: float | Sequence[float] | Sequence[Sequence[float]] | None = None
     status: str = "ok"
@@ -384,7 +424,8 @@ class Method:
     config_hash: str
     #: The rule as LaTeX, one equation each.
     equations: tuple[str, ...]
-    #: What it asks with its default config: value, gradient, ranking, completion, score, directional, terms.
+    #: What it asks with its default config: value, gradient, ranking, completion, score, directional, terms, hvp,
+    #: quantities.
     needs: tuple[str, ...]
     facts: Facts
 

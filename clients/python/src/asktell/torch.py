@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 import numpy as np
 
 from .client import Client, Session, Stream
-from .models import Observation, Query, Step
+from .models import HvpWant, Observation, Query, Step
 from .spaces import TensorSpace
 
 try:
@@ -39,7 +39,8 @@ class RemoteOptimizer(torch.optim.Optimizer):
     The learning rate of the parameter groups is the session's `learningRate`: a change of ``param_groups[i]["lr"]``, by
     hand or by a scheduler of torch, is sent ahead of the next step. It must be the same in all groups.
 
-    Methods that ask for several gradients per step ("sam", "extragradient") need ``step(closure)``.
+    Methods that ask for several gradients per step ("sam", "extragradient") need ``step(closure)``. Those that ask for
+    products with the Hessian need gradients that can be differentiated: ``loss.backward(create_graph=True)``.
 
     Args:
         params: parameters, (name, parameter) pairs, or dicts of a group as torch knows them.
@@ -77,8 +78,8 @@ class RemoteOptimizer(torch.optim.Optimizer):
         self._encoding = encoding
         self._owns_client = client is None and not isinstance(session, Session)
         self._stream: Stream | None = None
-        #: Purposes of the queries answered in the step under way.
-        self._asked: set[str] = set()
+        #: Purposes of the queries answered in the step under way, in order.
+        self._asked: list[str] = []
         if isinstance(session, Session):
             self._attach(session)
             self._accept(self._send([]))
@@ -89,7 +90,12 @@ class RemoteOptimizer(torch.optim.Optimizer):
             groups = {name: f"group{i}" for i, group in enumerate(self.param_groups) for name in group["names"]}
             space = TensorSpace(initial, dtypes=dtypes, groups=groups if len(self.param_groups) > 1 else None)
             created = (client or Client(target)).create_session(
-                method, space, config=settings, name=session, offers=("gradient", "value"), **(session_options or {})
+                method,
+                space,
+                config=settings,
+                name=session,
+                offers=("gradient", "value", "hvp"),
+                **(session_options or {}),
             )
             self._attach(created)
             # The parameters hold the first point already.
@@ -106,14 +112,15 @@ class RemoteOptimizer(torch.optim.Optimizer):
 
         Args:
             closure: zeroes the gradients, computes the loss, calls `backward` and returns the loss. It is called once
-                for each gradient that the session asks for. Without one, the gradients that are there are taken.
+                for each query of the session. Without one, the gradients that are there are taken.
 
         Returns:
             What the first call of the closure returned; None without one.
 
         Raises:
             RuntimeError: the session asks for another gradient within the step, or for the loss, and there is no
-                closure; the parameters are unchanged then, and ``step(closure)`` goes on. Or the session is done.
+                closure; the parameters are unchanged then, and ``step(closure)`` goes on. Or the session is done. Or it
+                asks for products with the Hessian, and the gradients have no graph; or with another matrix.
         """
         self._push_learning_rate()
         first: Any = None
@@ -121,7 +128,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
             query = self._query
             if query is None:
                 raise RuntimeError(f"{self._session.name} is done: {self._session.refresh().status_message}")
-            if closure is None and (self._asked or not self._loaded or "value" in query.kinds):
+            if closure is None and (self._asked or not self._loaded or query.kinds != {"gradient"}):
                 raise RuntimeError(
                     f"{self._session.info.method} asks for more than the gradient at the parameters in a step"
                     f" (now for {query.purpose!r}): call step(closure)"
@@ -133,12 +140,19 @@ class RemoteOptimizer(torch.optim.Optimizer):
                 with torch.enable_grad():
                     loss = closure()
                 first = loss if first is None else first
-                value = float(loss.detach() if isinstance(loss, torch.Tensor) else loss)
-            told = Observation(query, value=value, gradient=self._gradients())
+                # Directions have no loss.
+                if len(query.points) == 1:
+                    value = float(loss.detach() if isinstance(loss, torch.Tensor) else loss)
+            products = [w for w in query.wants if isinstance(w, HvpWant)]
+            told = Observation(
+                query,
+                value=value,
+                products=self._products(products[0], query.points[1:]) if products else None,
+                gradient=self._gradients() if "gradient" in query.kinds else None,
+            )
             self._accept(self._send([told]))
-            self._asked.add(query.purpose)
-            # The step is over when the session asks for what it has asked in this step already.
-            if self._query is None or self._query.purpose in self._asked:
+            self._asked.append(query.purpose)
+            if self._query is None or self._begins(self._query, query.sample_key):
                 break
         self._asked.clear()
         self._load()
@@ -225,7 +239,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
         if self._query is None:
             self.load_estimate()
         else:
-            self._copy(self._query.point)
+            self._copy(self._query.points[0])
         self._loaded = True
 
     @torch.no_grad()
@@ -237,6 +251,35 @@ class RemoteOptimizer(torch.optim.Optimizer):
                 # Straight from the received bytes, which torch could not hold: they are read-only.
                 np.copyto(p.numpy(), point[name], casting="same_kind")
                 torch.autograd.graph.increment_version(p)
+
+    def _begins(self, query: Query, last: str) -> bool:
+        """Whether a query is of another step: its purpose is the first of this one, or an older one on another sample."""
+        return query.purpose == self._asked[0] or (query.purpose in self._asked and query.sample_key != last)
+
+    def _products(self, want: HvpWant, directions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The Hessian times each direction, from the gradients that the closure left."""
+        if want.curvature != "hessian":
+            raise RuntimeError(f"products with the {want.curvature} matrix cannot be computed from a loss alone")
+        known = {name: p.grad for name, p in self._params.items() if p.grad is not None and p.grad.requires_grad}
+        if not known:
+            raise RuntimeError(
+                "the session asks for products with the Hessian: call loss.backward(create_graph=True) in the closure"
+            )
+        products = []
+        for direction in directions:
+            along = [torch.from_numpy(np.array(direction[name])).to(g.dtype) for name, g in known.items()]
+            # A gradient that does not depend on a parameter has a product of zeros.
+            found = torch.autograd.grad(
+                list(known.values()), list(self._params.values()), along, retain_graph=True, allow_unused=True
+            )
+            shapes = zip(self._params.items(), found)
+            products.append(
+                {name: np.zeros(tuple(p.shape), np.float32) if h is None else _to_numpy(h) for (name, p), h in shapes}
+            )
+        # A gradient and its graph hold each other.
+        for p in self._params.values():
+            p.grad = None if p.grad is None else p.grad.detach()
+        return products
 
     def _gradients(self) -> dict[str, Any]:
         return {

@@ -13,6 +13,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Curvature(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CURVATURE_UNSPECIFIED: _ClassVar[Curvature]
+    CURVATURE_HESSIAN: _ClassVar[Curvature]
+    CURVATURE_GAUSS_NEWTON: _ClassVar[Curvature]
+    CURVATURE_FISHER: _ClassVar[Curvature]
+
 class ObservationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OBSERVATION_STATUS_UNSPECIFIED: _ClassVar[ObservationStatus]
@@ -32,6 +39,10 @@ class TrialState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRIAL_STATE_INFEASIBLE: _ClassVar[TrialState]
     TRIAL_STATE_PRUNED: _ClassVar[TrialState]
     TRIAL_STATE_CANCELLED: _ClassVar[TrialState]
+CURVATURE_UNSPECIFIED: Curvature
+CURVATURE_HESSIAN: Curvature
+CURVATURE_GAUSS_NEWTON: Curvature
+CURVATURE_FISHER: Curvature
 OBSERVATION_STATUS_UNSPECIFIED: ObservationStatus
 OBSERVATION_STATUS_OK: ObservationStatus
 OBSERVATION_STATUS_FAILED: ObservationStatus
@@ -93,7 +104,7 @@ class Query(_message.Message):
     def __init__(self, id: _Optional[str] = ..., points: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., wants: _Optional[_Iterable[_Union[Want, _Mapping]]] = ..., sample_key: _Optional[str] = ..., purpose: _Optional[str] = ..., trial: _Optional[int] = ..., lease_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Want(_message.Message):
-    __slots__ = ("value", "gradient", "ranking", "completion", "score", "directional", "terms")
+    __slots__ = ("value", "gradient", "ranking", "completion", "score", "directional", "terms", "hvp", "quantities")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_FIELD_NUMBER: _ClassVar[int]
     RANKING_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +112,8 @@ class Want(_message.Message):
     SCORE_FIELD_NUMBER: _ClassVar[int]
     DIRECTIONAL_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
+    HVP_FIELD_NUMBER: _ClassVar[int]
+    QUANTITIES_FIELD_NUMBER: _ClassVar[int]
     value: ValueWant
     gradient: GradientWant
     ranking: RankingWant
@@ -108,7 +121,9 @@ class Want(_message.Message):
     score: ScoreWant
     directional: DirectionalWant
     terms: TermsWant
-    def __init__(self, value: _Optional[_Union[ValueWant, _Mapping]] = ..., gradient: _Optional[_Union[GradientWant, _Mapping]] = ..., ranking: _Optional[_Union[RankingWant, _Mapping]] = ..., completion: _Optional[_Union[CompletionWant, _Mapping]] = ..., score: _Optional[_Union[ScoreWant, _Mapping]] = ..., directional: _Optional[_Union[DirectionalWant, _Mapping]] = ..., terms: _Optional[_Union[TermsWant, _Mapping]] = ...) -> None: ...
+    hvp: HvpWant
+    quantities: QuantitiesWant
+    def __init__(self, value: _Optional[_Union[ValueWant, _Mapping]] = ..., gradient: _Optional[_Union[GradientWant, _Mapping]] = ..., ranking: _Optional[_Union[RankingWant, _Mapping]] = ..., completion: _Optional[_Union[CompletionWant, _Mapping]] = ..., score: _Optional[_Union[ScoreWant, _Mapping]] = ..., directional: _Optional[_Union[DirectionalWant, _Mapping]] = ..., terms: _Optional[_Union[TermsWant, _Mapping]] = ..., hvp: _Optional[_Union[HvpWant, _Mapping]] = ..., quantities: _Optional[_Union[QuantitiesWant, _Mapping]] = ...) -> None: ...
 
 class ValueWant(_message.Message):
     __slots__ = ()
@@ -160,8 +175,30 @@ class TermsWant(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class HvpWant(_message.Message):
+    __slots__ = ("curvature",)
+    CURVATURE_FIELD_NUMBER: _ClassVar[int]
+    curvature: Curvature
+    def __init__(self, curvature: _Optional[_Union[Curvature, str]] = ...) -> None: ...
+
+class QuantitiesWant(_message.Message):
+    __slots__ = ("quantities",)
+    QUANTITIES_FIELD_NUMBER: _ClassVar[int]
+    quantities: _containers.RepeatedCompositeFieldContainer[Quantity]
+    def __init__(self, quantities: _Optional[_Iterable[_Union[Quantity, _Mapping]]] = ...) -> None: ...
+
+class Quantity(_message.Message):
+    __slots__ = ("name", "shape", "description")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    description: str
+    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., description: _Optional[str] = ...) -> None: ...
+
 class Observation(_message.Message):
-    __slots__ = ("query_id", "status", "values", "noise", "constraints", "gradients", "ranking", "completions", "scores", "usage", "message", "point", "derivatives", "terms")
+    __slots__ = ("query_id", "status", "values", "noise", "constraints", "gradients", "ranking", "completions", "scores", "usage", "message", "point", "derivatives", "terms", "products", "quantities")
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +213,8 @@ class Observation(_message.Message):
     POINT_FIELD_NUMBER: _ClassVar[int]
     DERIVATIVES_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    QUANTITIES_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     status: ObservationStatus
     values: _containers.RepeatedCompositeFieldContainer[Numbers]
@@ -190,7 +229,9 @@ class Observation(_message.Message):
     point: Point
     derivatives: _containers.RepeatedScalarFieldContainer[float]
     terms: _containers.RepeatedCompositeFieldContainer[Terms]
-    def __init__(self, query_id: _Optional[str] = ..., status: _Optional[_Union[ObservationStatus, str]] = ..., values: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., constraints: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., gradients: _Optional[_Iterable[_Union[_tensor_pb2.Tensors, _Mapping]]] = ..., ranking: _Optional[_Union[Ranking, _Mapping]] = ..., completions: _Optional[_Iterable[str]] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., message: _Optional[str] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., derivatives: _Optional[_Iterable[float]] = ..., terms: _Optional[_Iterable[_Union[Terms, _Mapping]]] = ...) -> None: ...
+    products: _containers.RepeatedCompositeFieldContainer[_tensor_pb2.Tensors]
+    quantities: _containers.RepeatedCompositeFieldContainer[_tensor_pb2.Tensors]
+    def __init__(self, query_id: _Optional[str] = ..., status: _Optional[_Union[ObservationStatus, str]] = ..., values: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., constraints: _Optional[_Iterable[_Union[Numbers, _Mapping]]] = ..., gradients: _Optional[_Iterable[_Union[_tensor_pb2.Tensors, _Mapping]]] = ..., ranking: _Optional[_Union[Ranking, _Mapping]] = ..., completions: _Optional[_Iterable[str]] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., message: _Optional[str] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., derivatives: _Optional[_Iterable[float]] = ..., terms: _Optional[_Iterable[_Union[Terms, _Mapping]]] = ..., products: _Optional[_Iterable[_Union[_tensor_pb2.Tensors, _Mapping]]] = ..., quantities: _Optional[_Iterable[_Union[_tensor_pb2.Tensors, _Mapping]]] = ...) -> None: ...
 
 class Numbers(_message.Message):
     __slots__ = ("values",)

@@ -163,14 +163,16 @@ class OptimizeRequest(_message.Message):
     def __init__(self, step: _Optional[_Union[StepRequest, _Mapping]] = ..., chunk: _Optional[_Union[GradientChunk, _Mapping]] = ...) -> None: ...
 
 class GradientChunk(_message.Message):
-    __slots__ = ("query_id", "point", "tensor")
+    __slots__ = ("query_id", "point", "tensor", "product")
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     POINT_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     point: int
     tensor: _tensor_pb2.Tensor
-    def __init__(self, query_id: _Optional[str] = ..., point: _Optional[int] = ..., tensor: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ...) -> None: ...
+    product: bool
+    def __init__(self, query_id: _Optional[str] = ..., point: _Optional[int] = ..., tensor: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., product: bool = ...) -> None: ...
 
 class ReportRequest(_message.Message):
     __slots__ = ("name", "query_id", "step", "value", "request_id")

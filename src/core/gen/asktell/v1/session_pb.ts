@@ -266,7 +266,7 @@ export type Session = Message<"asktell.v1.Session"> & {
   labels: { [key: string]: string };
 
   /**
-   * What the client can answer: value, gradient, ranking, completion, score, directional, terms. Not checked when empty.
+   * What the client can answer: value, gradient, ranking, completion, score, directional, terms, hvp, quantities. Not checked when empty.
    *
    * @generated from field: repeated string offers = 16;
    */

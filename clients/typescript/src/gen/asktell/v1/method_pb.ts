@@ -78,7 +78,8 @@ export type Method = Message<"asktell.v1.Method"> & {
   equations: string[];
 
   /**
-   * What it asks with its default config: value, gradient, ranking, completion, score, directional, terms.
+   * What it asks with its default config: value, gradient, ranking, completion, score, directional, terms, hvp,
+   * quantities.
    *
    * @generated from field: repeated string needs = 11;
    */

@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/query.proto.
  */
 export const file_asktell_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChZhc2t0ZWxsL3YxL3F1ZXJ5LnByb3RvEgphc2t0ZWxsLnYxIpQBCgVQb2ludBImCgd0ZW5zb3JzGAEgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzSAASKQoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiAKBHRleHQYAyABKAsyEC5hc2t0ZWxsLnYxLlRleHRIABIOCgRpdGVtGAQgASgJSABCBgoEa2luZCJvCgRUZXh0EjQKCmNvbXBvbmVudHMYASADKAsyIC5hc2t0ZWxsLnYxLlRleHQuQ29tcG9uZW50c0VudHJ5GjEKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItwBCgVRdWVyeRIKCgJpZBgBIAEoCRIhCgZwb2ludHMYAiADKAsyES5hc2t0ZWxsLnYxLlBvaW50Eh8KBXdhbnRzGAMgAygLMhAuYXNrdGVsbC52MS5XYW50EhIKCnNhbXBsZV9rZXkYBCABKAkSDwoHcHVycG9zZRgFIAEoCRISCgV0cmlhbBgGIAEoA0gAiAEBEi8KC2xlYXNlX3VudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GAggASgFQggKBl90cmlhbCLGAgoEV2FudBImCgV2YWx1ZRgBIAEoCzIVLmFza3RlbGwudjEuVmFsdWVXYW50SAASLAoIZ3JhZGllbnQYAiABKAsyGC5hc2t0ZWxsLnYxLkdyYWRpZW50V2FudEgAEioKB3JhbmtpbmcYAyABKAsyFy5hc2t0ZWxsLnYxLlJhbmtpbmdXYW50SAASMAoKY29tcGxldGlvbhgEIAEoCzIaLmFza3RlbGwudjEuQ29tcGxldGlvbldhbnRIABImCgVzY29yZRgFIAEoCzIVLmFza3RlbGwudjEuU2NvcmVXYW50SAASMgoLZGlyZWN0aW9uYWwYBiABKAsyGy5hc2t0ZWxsLnYxLkRpcmVjdGlvbmFsV2FudEgAEiYKBXRlcm1zGAcgASgLMhUuYXNrdGVsbC52MS5UZXJtc1dhbnRIAEIGCgRraW5kIgsKCVZhbHVlV2FudCIOCgxHcmFkaWVudFdhbnQiGgoLUmFua2luZ1dhbnQSCwoDdG9wGAEgASgFIoQBCg5Db21wbGV0aW9uV2FudBIPCgdwdXJwb3NlGAEgASgJEikKCG1lc3NhZ2VzGAIgAygLMhcuYXNrdGVsbC52MS5DaGF0TWVzc2FnZRINCgVjb3VudBgDIAEoBRITCgt0ZW1wZXJhdHVyZRgEIAEoARISCgptYXhfdG9rZW5zGAUgASgFIiwKC0NoYXRNZXNzYWdlEgwKBHJvbGUYASABKAkSDwoHY29udGVudBgCIAEoCSIdCglTY29yZVdhbnQSEAoIZXhhbXBsZXMYASADKAUiEQoPRGlyZWN0aW9uYWxXYW50IgsKCVRlcm1zV2FudCLTAwoLT2JzZXJ2YXRpb24SEAoIcXVlcnlfaWQYASABKAkSLQoGc3RhdHVzGAIgASgOMh0uYXNrdGVsbC52MS5PYnNlcnZhdGlvblN0YXR1cxIjCgZ2YWx1ZXMYAyADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSIgoFbm9pc2UYBCADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSKAoLY29uc3RyYWludHMYBSADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSJgoJZ3JhZGllbnRzGAYgAygLMhMuYXNrdGVsbC52MS5UZW5zb3JzEiQKB3JhbmtpbmcYByABKAsyEy5hc2t0ZWxsLnYxLlJhbmtpbmcSEwoLY29tcGxldGlvbnMYCCADKAkSIQoGc2NvcmVzGAkgAygLMhEuYXNrdGVsbC52MS5TY29yZRIgCgV1c2FnZRgKIAEoCzIRLmFza3RlbGwudjEuVXNhZ2USDwoHbWVzc2FnZRgLIAEoCRIgCgVwb2ludBgMIAEoCzIRLmFza3RlbGwudjEuUG9pbnQSEwoLZGVyaXZhdGl2ZXMYDSADKAESIAoFdGVybXMYDiADKAsyES5hc2t0ZWxsLnYxLlRlcm1zIhkKB051bWJlcnMSDgoGdmFsdWVzGAEgAygBIigKB1JhbmtpbmcSHQoEdGllcxgBIAMoCzIPLmFza3RlbGwudjEuVGllIhUKA1RpZRIOCgZwb2ludHMYASADKAUiOQoFU2NvcmUSDQoFc2NvcmUYASABKAESEAoIZXhhbXBsZXMYAiADKAESDwoHb3V0cHV0cxgDIAMoCSJBCgVUZXJtcxIOCgZsb3NzZXMYASADKAESKAoMY29udHJpYnV0b3JzGAIgAygLMhIuYXNrdGVsbC52MS5Hcm91cHMiFQoGR3JvdXBzEgsKA2lkcxgBIAMoBSJXCgVVc2FnZRINCgVjYWxscxgBIAEoAxIVCg1wcm9tcHRfdG9rZW5zGAIgASgDEhkKEWNvbXBsZXRpb25fdG9rZW5zGAMgASgDEg0KBW1vbmV5GAQgASgBIr8CCgVUcmlhbBIOCgZudW1iZXIYASABKAMSEAoIcXVlcnlfaWQYAiABKAkSJQoFc3RhdGUYAyABKA4yFi5hc2t0ZWxsLnYxLlRyaWFsU3RhdGUSJwoGcGFyYW1zGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZ2YWx1ZXMYBSADKAESLwoNaW50ZXJtZWRpYXRlcxgGIAMoCzIYLmFza3RlbGwudjEuSW50ZXJtZWRpYXRlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbWVzc2FnZRgJIAEoCRITCgtjb25zdHJhaW50cxgKIAMoASIrCgxJbnRlcm1lZGlhdGUSDAoEc3RlcBgBIAEoAxINCgV2YWx1ZRgCIAEoASJHCgVTaG9ydBIOCgZyZWFzb24YASABKAkSLgoLcmV0cnlfYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q1QEKEU9ic2VydmF0aW9uU3RhdHVzEiIKHk9CU0VSVkFUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFU9CU0VSVkFUSU9OX1NUQVRVU19PSxABEh0KGU9CU0VSVkFUSU9OX1NUQVRVU19GQUlMRUQQAhIhCh1PQlNFUlZBVElPTl9TVEFUVVNfSU5GRUFTSUJMRRADEh0KGU9CU0VSVkFUSU9OX1NUQVRVU19QUlVORUQQBBIgChxPQlNFUlZBVElPTl9TVEFUVVNfQ0FOQ0VMTEVEEAUq3QEKClRyaWFsU3RhdGUSGwoXVFJJQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNUUklBTF9TVEFURV9XQUlUSU5HEAESFwoTVFJJQUxfU1RBVEVfUlVOTklORxACEhkKFVRSSUFMX1NUQVRFX0NPTVBMRVRFRBADEhYKElRSSUFMX1NUQVRFX0ZBSUxFRBAEEhoKFlRSSUFMX1NUQVRFX0lORkVBU0lCTEUQBRIWChJUUklBTF9TVEFURV9QUlVORUQQBhIZChVUUklBTF9TVEFURV9DQU5DRUxMRUQQB2IGcHJvdG8z", [file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChZhc2t0ZWxsL3YxL3F1ZXJ5LnByb3RvEgphc2t0ZWxsLnYxIpQBCgVQb2ludBImCgd0ZW5zb3JzGAEgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzSAASKQoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiAKBHRleHQYAyABKAsyEC5hc2t0ZWxsLnYxLlRleHRIABIOCgRpdGVtGAQgASgJSABCBgoEa2luZCJvCgRUZXh0EjQKCmNvbXBvbmVudHMYASADKAsyIC5hc2t0ZWxsLnYxLlRleHQuQ29tcG9uZW50c0VudHJ5GjEKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItwBCgVRdWVyeRIKCgJpZBgBIAEoCRIhCgZwb2ludHMYAiADKAsyES5hc2t0ZWxsLnYxLlBvaW50Eh8KBXdhbnRzGAMgAygLMhAuYXNrdGVsbC52MS5XYW50EhIKCnNhbXBsZV9rZXkYBCABKAkSDwoHcHVycG9zZRgFIAEoCRISCgV0cmlhbBgGIAEoA0gAiAEBEi8KC2xlYXNlX3VudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GAggASgFQggKBl90cmlhbCKcAwoEV2FudBImCgV2YWx1ZRgBIAEoCzIVLmFza3RlbGwudjEuVmFsdWVXYW50SAASLAoIZ3JhZGllbnQYAiABKAsyGC5hc2t0ZWxsLnYxLkdyYWRpZW50V2FudEgAEioKB3JhbmtpbmcYAyABKAsyFy5hc2t0ZWxsLnYxLlJhbmtpbmdXYW50SAASMAoKY29tcGxldGlvbhgEIAEoCzIaLmFza3RlbGwudjEuQ29tcGxldGlvbldhbnRIABImCgVzY29yZRgFIAEoCzIVLmFza3RlbGwudjEuU2NvcmVXYW50SAASMgoLZGlyZWN0aW9uYWwYBiABKAsyGy5hc2t0ZWxsLnYxLkRpcmVjdGlvbmFsV2FudEgAEiYKBXRlcm1zGAcgASgLMhUuYXNrdGVsbC52MS5UZXJtc1dhbnRIABIiCgNodnAYCCABKAsyEy5hc2t0ZWxsLnYxLkh2cFdhbnRIABIwCgpxdWFudGl0aWVzGAkgASgLMhouYXNrdGVsbC52MS5RdWFudGl0aWVzV2FudEgAQgYKBGtpbmQiCwoJVmFsdWVXYW50Ig4KDEdyYWRpZW50V2FudCIaCgtSYW5raW5nV2FudBILCgN0b3AYASABKAUihAEKDkNvbXBsZXRpb25XYW50Eg8KB3B1cnBvc2UYASABKAkSKQoIbWVzc2FnZXMYAiADKAsyFy5hc2t0ZWxsLnYxLkNoYXRNZXNzYWdlEg0KBWNvdW50GAMgASgFEhMKC3RlbXBlcmF0dXJlGAQgASgBEhIKCm1heF90b2tlbnMYBSABKAUiLAoLQ2hhdE1lc3NhZ2USDAoEcm9sZRgBIAEoCRIPCgdjb250ZW50GAIgASgJIh0KCVNjb3JlV2FudBIQCghleGFtcGxlcxgBIAMoBSIRCg9EaXJlY3Rpb25hbFdhbnQiCwoJVGVybXNXYW50IjMKB0h2cFdhbnQSKAoJY3VydmF0dXJlGAEgASgOMhUuYXNrdGVsbC52MS5DdXJ2YXR1cmUiOgoOUXVhbnRpdGllc1dhbnQSKAoKcXVhbnRpdGllcxgBIAMoCzIULmFza3RlbGwudjEuUXVhbnRpdHkiPAoIUXVhbnRpdHkSDAoEbmFtZRgBIAEoCRINCgVzaGFwZRgCIAMoAxITCgtkZXNjcmlwdGlvbhgDIAEoCSKjBAoLT2JzZXJ2YXRpb24SEAoIcXVlcnlfaWQYASABKAkSLQoGc3RhdHVzGAIgASgOMh0uYXNrdGVsbC52MS5PYnNlcnZhdGlvblN0YXR1cxIjCgZ2YWx1ZXMYAyADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSIgoFbm9pc2UYBCADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSKAoLY29uc3RyYWludHMYBSADKAsyEy5hc2t0ZWxsLnYxLk51bWJlcnMSJgoJZ3JhZGllbnRzGAYgAygLMhMuYXNrdGVsbC52MS5UZW5zb3JzEiQKB3JhbmtpbmcYByABKAsyEy5hc2t0ZWxsLnYxLlJhbmtpbmcSEwoLY29tcGxldGlvbnMYCCADKAkSIQoGc2NvcmVzGAkgAygLMhEuYXNrdGVsbC52MS5TY29yZRIgCgV1c2FnZRgKIAEoCzIRLmFza3RlbGwudjEuVXNhZ2USDwoHbWVzc2FnZRgLIAEoCRIgCgVwb2ludBgMIAEoCzIRLmFza3RlbGwudjEuUG9pbnQSEwoLZGVyaXZhdGl2ZXMYDSADKAESIAoFdGVybXMYDiADKAsyES5hc2t0ZWxsLnYxLlRlcm1zEiUKCHByb2R1Y3RzGA8gAygLMhMuYXNrdGVsbC52MS5UZW5zb3JzEicKCnF1YW50aXRpZXMYECADKAsyEy5hc2t0ZWxsLnYxLlRlbnNvcnMiGQoHTnVtYmVycxIOCgZ2YWx1ZXMYASADKAEiKAoHUmFua2luZxIdCgR0aWVzGAEgAygLMg8uYXNrdGVsbC52MS5UaWUiFQoDVGllEg4KBnBvaW50cxgBIAMoBSI5CgVTY29yZRINCgVzY29yZRgBIAEoARIQCghleGFtcGxlcxgCIAMoARIPCgdvdXRwdXRzGAMgAygJIkEKBVRlcm1zEg4KBmxvc3NlcxgBIAMoARIoCgxjb250cmlidXRvcnMYAiADKAsyEi5hc2t0ZWxsLnYxLkdyb3VwcyIVCgZHcm91cHMSCwoDaWRzGAEgAygFIlcKBVVzYWdlEg0KBWNhbGxzGAEgASgDEhUKDXByb21wdF90b2tlbnMYAiABKAMSGQoRY29tcGxldGlvbl90b2tlbnMYAyABKAMSDQoFbW9uZXkYBCABKAEivwIKBVRyaWFsEg4KBm51bWJlchgBIAEoAxIQCghxdWVyeV9pZBgCIAEoCRIlCgVzdGF0ZRgDIAEoDjIWLmFza3RlbGwudjEuVHJpYWxTdGF0ZRInCgZwYXJhbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBnZhbHVlcxgFIAMoARIvCg1pbnRlcm1lZGlhdGVzGAYgAygLMhguYXNrdGVsbC52MS5JbnRlcm1lZGlhdGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdtZXNzYWdlGAkgASgJEhMKC2NvbnN0cmFpbnRzGAogAygBIisKDEludGVybWVkaWF0ZRIMCgRzdGVwGAEgASgDEg0KBXZhbHVlGAIgASgBIkcKBVNob3J0Eg4KBnJlYXNvbhgBIAEoCRIuCgtyZXRyeV9hZnRlchgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipvCglDdXJ2YXR1cmUSGQoVQ1VSVkFUVVJFX1VOU1BFQ0lGSUVEEAASFQoRQ1VSVkFUVVJFX0hFU1NJQU4QARIaChZDVVJWQVRVUkVfR0FVU1NfTkVXVE9OEAISFAoQQ1VSVkFUVVJFX0ZJU0hFUhADKtUBChFPYnNlcnZhdGlvblN0YXR1cxIiCh5PQlNFUlZBVElPTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVPQlNFUlZBVElPTl9TVEFUVVNfT0sQARIdChlPQlNFUlZBVElPTl9TVEFUVVNfRkFJTEVEEAISIQodT0JTRVJWQVRJT05fU1RBVFVTX0lORkVBU0lCTEUQAxIdChlPQlNFUlZBVElPTl9TVEFUVVNfUFJVTkVEEAQSIAocT0JTRVJWQVRJT05fU1RBVFVTX0NBTkNFTExFRBAFKt0BCgpUcmlhbFN0YXRlEhsKF1RSSUFMX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTVFJJQUxfU1RBVEVfV0FJVElORxABEhcKE1RSSUFMX1NUQVRFX1JVTk5JTkcQAhIZChVUUklBTF9TVEFURV9DT01QTEVURUQQAxIWChJUUklBTF9TVEFURV9GQUlMRUQQBBIaChZUUklBTF9TVEFURV9JTkZFQVNJQkxFEAUSFgoSVFJJQUxfU1RBVEVfUFJVTkVEEAYSGQoVVFJJQUxfU1RBVEVfQ0FOQ0VMTEVEEAdiBnByb3RvMw", [file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Where something is asked, or what was found best.
@@ -191,6 +191,18 @@ export type Want = Message<"asktell.v1.Want"> & {
      */
     value: TermsWant;
     case: "terms";
+  } | {
+    /**
+     * @generated from field: asktell.v1.HvpWant hvp = 8;
+     */
+    value: HvpWant;
+    case: "hvp";
+  } | {
+    /**
+     * @generated from field: asktell.v1.QuantitiesWant quantities = 9;
+     */
+    value: QuantitiesWant;
+    case: "quantities";
   } | { case: undefined; value?: undefined };
 };
 
@@ -367,6 +379,75 @@ export const TermsWantSchema: GenMessage<TermsWant> = /*@__PURE__*/
   messageDesc(file_asktell_v1_query, 11);
 
 /**
+ * A curvature matrix at the first point times each of the other points, which are directions.
+ *
+ * @generated from message asktell.v1.HvpWant
+ */
+export type HvpWant = Message<"asktell.v1.HvpWant"> & {
+  /**
+   * @generated from field: asktell.v1.Curvature curvature = 1;
+   */
+  curvature: Curvature;
+};
+
+/**
+ * Describes the message asktell.v1.HvpWant.
+ * Use `create(HvpWantSchema)` to create a new message.
+ */
+export const HvpWantSchema: GenMessage<HvpWant> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 12);
+
+/**
+ * Named arrays at each point.
+ *
+ * @generated from message asktell.v1.QuantitiesWant
+ */
+export type QuantitiesWant = Message<"asktell.v1.QuantitiesWant"> & {
+  /**
+   * @generated from field: repeated asktell.v1.Quantity quantities = 1;
+   */
+  quantities: Quantity[];
+};
+
+/**
+ * Describes the message asktell.v1.QuantitiesWant.
+ * Use `create(QuantitiesWantSchema)` to create a new message.
+ */
+export const QuantitiesWantSchema: GenMessage<QuantitiesWant> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 13);
+
+/**
+ * @generated from message asktell.v1.Quantity
+ */
+export type Quantity = Message<"asktell.v1.Quantity"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Row-major; empty for a scalar. At most one length is -1: the client's choice, such as the size of its batch.
+   *
+   * @generated from field: repeated int64 shape = 2;
+   */
+  shape: bigint[];
+
+  /**
+   * What it is, as a formula where there is one.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message asktell.v1.Quantity.
+ * Use `create(QuantitySchema)` to create a new message.
+ */
+export const QuantitySchema: GenMessage<Quantity> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 14);
+
+/**
  * What a client found out about a query.
  *
  * @generated from message asktell.v1.Observation
@@ -457,6 +538,20 @@ export type Observation = Message<"asktell.v1.Observation"> & {
    * @generated from field: repeated asktell.v1.Terms terms = 14;
    */
   terms: Terms[];
+
+  /**
+   * One set of tensors per direction, each of the names and sizes of the first point.
+   *
+   * @generated from field: repeated asktell.v1.Tensors products = 15;
+   */
+  products: Tensors[];
+
+  /**
+   * One set per point, by the names of the query; f64 where a dtype is unspecified.
+   *
+   * @generated from field: repeated asktell.v1.Tensors quantities = 16;
+   */
+  quantities: Tensors[];
 };
 
 /**
@@ -464,7 +559,7 @@ export type Observation = Message<"asktell.v1.Observation"> & {
  * Use `create(ObservationSchema)` to create a new message.
  */
 export const ObservationSchema: GenMessage<Observation> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 12);
+  messageDesc(file_asktell_v1_query, 15);
 
 /**
  * @generated from message asktell.v1.Numbers
@@ -481,7 +576,7 @@ export type Numbers = Message<"asktell.v1.Numbers"> & {
  * Use `create(NumbersSchema)` to create a new message.
  */
 export const NumbersSchema: GenMessage<Numbers> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 13);
+  messageDesc(file_asktell_v1_query, 16);
 
 /**
  * Groups of tied points, best group first. Points left out are tied last.
@@ -500,7 +595,7 @@ export type Ranking = Message<"asktell.v1.Ranking"> & {
  * Use `create(RankingSchema)` to create a new message.
  */
 export const RankingSchema: GenMessage<Ranking> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 14);
+  messageDesc(file_asktell_v1_query, 17);
 
 /**
  * @generated from message asktell.v1.Tie
@@ -519,7 +614,7 @@ export type Tie = Message<"asktell.v1.Tie"> & {
  * Use `create(TieSchema)` to create a new message.
  */
 export const TieSchema: GenMessage<Tie> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 15);
+  messageDesc(file_asktell_v1_query, 18);
 
 /**
  * @generated from message asktell.v1.Score
@@ -548,7 +643,7 @@ export type Score = Message<"asktell.v1.Score"> & {
  * Use `create(ScoreSchema)` to create a new message.
  */
 export const ScoreSchema: GenMessage<Score> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 16);
+  messageDesc(file_asktell_v1_query, 19);
 
 /**
  * The terms of an objective at a point.
@@ -575,7 +670,7 @@ export type Terms = Message<"asktell.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 17);
+  messageDesc(file_asktell_v1_query, 20);
 
 /**
  * @generated from message asktell.v1.Groups
@@ -592,7 +687,7 @@ export type Groups = Message<"asktell.v1.Groups"> & {
  * Use `create(GroupsSchema)` to create a new message.
  */
 export const GroupsSchema: GenMessage<Groups> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 18);
+  messageDesc(file_asktell_v1_query, 21);
 
 /**
  * What calls to a language model used.
@@ -626,7 +721,7 @@ export type Usage = Message<"asktell.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 19);
+  messageDesc(file_asktell_v1_query, 22);
 
 /**
  * A query over a search space and all that is known of it.
@@ -692,7 +787,7 @@ export type Trial = Message<"asktell.v1.Trial"> & {
  * Use `create(TrialSchema)` to create a new message.
  */
 export const TrialSchema: GenMessage<Trial> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 20);
+  messageDesc(file_asktell_v1_query, 23);
 
 /**
  * @generated from message asktell.v1.Intermediate
@@ -714,7 +809,7 @@ export type Intermediate = Message<"asktell.v1.Intermediate"> & {
  * Use `create(IntermediateSchema)` to create a new message.
  */
 export const IntermediateSchema: GenMessage<Intermediate> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 21);
+  messageDesc(file_asktell_v1_query, 24);
 
 /**
  * Why fewer queries came back than were wanted.
@@ -740,7 +835,44 @@ export type Short = Message<"asktell.v1.Short"> & {
  * Use `create(ShortSchema)` to create a new message.
  */
 export const ShortSchema: GenMessage<Short> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 22);
+  messageDesc(file_asktell_v1_query, 25);
+
+/**
+ * @generated from enum asktell.v1.Curvature
+ */
+export enum Curvature {
+  /**
+   * @generated from enum value: CURVATURE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Of the objective.
+   *
+   * @generated from enum value: CURVATURE_HESSIAN = 1;
+   */
+  HESSIAN = 1,
+
+  /**
+   * J'QJ, of the Jacobian J of the model's outputs and the Hessian Q of the loss in these outputs.
+   *
+   * @generated from enum value: CURVATURE_GAUSS_NEWTON = 2;
+   */
+  GAUSS_NEWTON = 2,
+
+  /**
+   * Of the distribution that the model stands for.
+   *
+   * @generated from enum value: CURVATURE_FISHER = 3;
+   */
+  FISHER = 3,
+}
+
+/**
+ * Describes the enum asktell.v1.Curvature.
+ */
+export const CurvatureSchema: GenEnum<Curvature> = /*@__PURE__*/
+  enumDesc(file_asktell_v1_query, 0);
 
 /**
  * @generated from enum asktell.v1.ObservationStatus
@@ -789,7 +921,7 @@ export enum ObservationStatus {
  * Describes the enum asktell.v1.ObservationStatus.
  */
 export const ObservationStatusSchema: GenEnum<ObservationStatus> = /*@__PURE__*/
-  enumDesc(file_asktell_v1_query, 0);
+  enumDesc(file_asktell_v1_query, 1);
 
 /**
  * @generated from enum asktell.v1.TrialState
@@ -840,5 +972,5 @@ export enum TrialState {
  * Describes the enum asktell.v1.TrialState.
  */
 export const TrialStateSchema: GenEnum<TrialState> = /*@__PURE__*/
-  enumDesc(file_asktell_v1_query, 1);
+  enumDesc(file_asktell_v1_query, 2);
 
