@@ -8,8 +8,8 @@ import type { Tensors } from '../../src/core/tensor.js'
 import { NOTHING_TOLD } from '../../src/optimizers/compose.js'
 import type { Kernel, Slots } from '../../src/optimizers/engines/engine.js'
 import { loadEngines } from '../../src/optimizers/engines/index.js'
-import { kernelOf, program } from '../../src/optimizers/machine.js'
 import { adam, method } from '../../src/optimizers/presets/adam.js'
+import { kernelOf, program } from '../../src/optimizers/step-program.js'
 
 await loadEngines()
 
@@ -42,6 +42,7 @@ class Adam {
       restart: false,
       uniform: 0.5,
       told: NOTHING_TOLD,
+      reports: {},
     }
     this.kernel.run({ x: this.x, slots: this.slots, inputs: { g: this.g }, scalars: { ...this.scalars(at), t } })
   }

@@ -16,6 +16,8 @@ export type At = {
   uniform: number
   /** What was told beside the gradient, of a loss to minimize. */
   told: Told
+  /** What the driver reports, by name; empty where only the names of scalars are asked. */
+  reports: { readonly [name: string]: number | undefined }
 }
 
 /** Function values that came with a gradient; what was not asked for is NaN and empty. */
@@ -54,7 +56,7 @@ export type Composition = {
   answer: string | null
 }
 
-const FIRST: At = { t: 1, learningRate: 1, rateSum: 1, restart: false, uniform: 0.5, told: NOTHING_TOLD }
+const FIRST: At = { t: 1, learningRate: 1, rateSum: 1, restart: false, uniform: 0.5, told: NOTHING_TOLD, reports: {} }
 const REWRITTEN = 'g_1'
 const NAME = /(?<!\w)(report\s+)?([A-Za-z_]\w*)/g
 
@@ -63,6 +65,16 @@ function ownNames(piece: Piece, shared: ReadonlySet<string>): string[] {
   const assigned = [...piece.text.matchAll(/^\s*([A-Za-z_]\w*)\s*=(?!=)/gm)].map((match) => match[1])
   const names = [...Object.keys(piece.slots ?? {}), ...Object.keys(piece.scalars?.(FIRST) ?? {}), ...assigned]
   return [...new Set(names)].filter((name) => !shared.has(name))
+}
+
+/** The lines of a piece that make x of x and numbers alone: weight decay that bypasses the direction of its step. */
+export function decayOf({ text, scalars }: Piece): string {
+  const known = new Set(['x', 'lr', 't', ...Object.keys(scalars?.(FIRST) ?? {})])
+  const names = (line: string) => [...line.matchAll(NAME)].map((match) => match[2])
+  return text
+    .split('\n')
+    .filter((line) => /^\s*x\s*=/.test(line) && names(line).every((name) => known.has(name)))
+    .join('\n')
 }
 
 /** Takes a name, or where it is taken the name with the first free number. */

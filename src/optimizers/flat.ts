@@ -19,8 +19,9 @@ export type Flat = {
 
 export const spaceOf = (problem: Problem): TensorsSpace => problem.space as TensorsSpace
 
-export function flatOf(problem: Problem): Flat {
-  const { tensors: specs, initial, low = -Infinity, high = Infinity } = spaceOf(problem)
+export const flatOf = (problem: Problem): Flat => flatOfSpace(spaceOf(problem))
+
+export function flatOfSpace({ tensors: specs, initial, low = -Infinity, high = Infinity }: TensorsSpace): Flat {
   const ranges = new Map<string, readonly [number, number]>()
   let end = 0
   for (const { name, shape } of specs) {
@@ -57,6 +58,23 @@ export function flatOf(problem: Problem): Flat {
   }
 }
 
+/** Named arrays as one vector, in their order. */
+export const joined = (tensors: Tensors): Float64Array =>
+  Float64Array.from(Object.values(tensors).flatMap((values) => Array.from(values)))
+
+/** A vector as named arrays of the names, sizes and types of others. */
+export function divided(x: Float64Array, like: Tensors): Tensors {
+  let at = 0
+  return Object.fromEntries(
+    Object.entries(like).map(([name, array]) => {
+      const part = array.slice()
+      part.set(x.subarray(at, at + array.length))
+      at += array.length
+      return [name, part]
+    }),
+  )
+}
+
 export const gaussian = (rng: Rng, dimension: number): Float64Array =>
   new Float64Array(dimension).map(() => rng.normal())
 
@@ -81,6 +99,10 @@ export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
   return sum
 }
+
+/** The inner product of named arrays of the same names and sizes. */
+export const inner = (a: Tensors, b: Tensors): number =>
+  Object.entries(a).reduce((sum, [name, values]) => sum + dot(values, b[name]), 0)
 
 export const norm = (a: ArrayLike<number>): number => Math.sqrt(dot(a, a))
 

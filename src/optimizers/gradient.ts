@@ -4,29 +4,39 @@
  */
 import { z } from 'zod'
 import { AsktellError, type Issue } from '../core/errors.js'
-import { defineMethod, type Facts, type Method, type Outcome, type Recipe, type Reference } from '../core/method.js'
-import type { Observation, Query } from '../core/query.js'
+import {
+  defineMethod,
+  type Facts,
+  type Method,
+  type Outcome,
+  type Recipe,
+  type Reference,
+  type Run,
+} from '../core/method.js'
+import type { Observation, Query, WantKind } from '../core/query.js'
 import { Rng, rngStream } from '../core/rng.js'
 import { field } from '../core/schema.js'
 import type { Problem, TensorsSpace } from '../core/space.js'
-import { elements, type TensorSpec, type Tensors } from '../core/tensor.js'
+import type { TensorSpec, Tensors } from '../core/tensor.js'
+import { answerOf, asksGradient, besides, wantsOf } from './answers.js'
 import { averagings } from './averaging.js'
 import { NOTHING_TOLD, type Told } from './compose.js'
+import type { Answer } from './drivers/driver.js'
 import { drivers } from './drivers/index.js'
-import type { Slots } from './engines/engine.js'
 import { compileRule } from './language/check.js'
 import {
-  type Common,
+  type Beside,
   type GradientState,
-  type Inputs,
-  kernelOf,
+  type Host,
   Machine,
-  program,
-  type RuleOf,
+  NOTHING_BESIDE,
   slotElements,
   spaceOf,
 } from './machine.js'
+import { parametrizations } from './parametrizations/index.js'
+import { parametrized } from './parametrized.js'
 import { schedules } from './schedules/index.js'
+import { type Common, kernelOf, program, type RuleOf } from './step-program.js'
 import { transforms } from './transforms/index.js'
 
 /** What every gradient method can be composed with. */
@@ -39,6 +49,10 @@ const composition = {
   averaging: field(
     averagings.schema.prefault({ id: 'none' }),
     'The average of iterates that is served as the estimate.',
+  ),
+  parametrization: field(
+    parametrizations.schema.prefault({ id: 'none' }),
+    'What the tensors of the space are made of: the rule moves that.',
   ),
   ball: field(
     z.number().positive().optional(),
@@ -58,21 +72,10 @@ type CommonInput = z.input<z.ZodObject<typeof composition>>
 
 export type PresetConfig<F extends z.ZodRawShape> = z.output<z.ZodObject<F>> & Common
 
-/** What queries of gradient methods want. */
-type Asked = 'gradient' | 'value' | 'score'
+/** What may be asked with every gradient. */
+type Asked = 'value' | 'score'
 
-/** A gradient and where it was told, what is kept, the step from 1, and a seed of the step's own. */
-export type HostStep = { gradient: Tensors; point: Tensors; kept: Slots; t: number; seed: number }
-
-/** The part of a method that computes in the host language, on every gradient told. */
-export interface Host<C> {
-  /** Names of the inputs that it makes for the rule; `g` rewrites the gradient. */
-  provides(config: C): readonly string[]
-  /** What it keeps between gradients, by name and tensor. */
-  begin?(config: C, space: TensorsSpace): Slots
-  /** The inputs. Changes `kept` in place. */
-  inputs(config: C, space: TensorsSpace, from: HostStep): Inputs
-}
+export type { Host } from './machine.js'
 
 /** A gradient method as data. */
 export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
@@ -94,10 +97,14 @@ export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
   beside?(config: PresetConfig<F>): readonly Asked[]
   /** What rules cannot say, ahead of the rule: products and inverses of matrices. */
   host?: Host<PresetConfig<F>>
+  /** Draws a start value of a tensor for which the space has none; without it, they are zero. */
+  initial?(config: PresetConfig<F>, tensor: TensorSpec): ((rng: Rng) => number) | undefined
   /** Why no step is to be taken from the point of which this was told. */
   finished?(config: PresetConfig<F>, told: Told): string | undefined
   check?(config: PresetConfig<F>, problem: Problem): Issue[]
   invariances?: Facts['invariances']
+  /** Its host part may take milliseconds. */
+  heavy?: boolean
   recipes: readonly Recipe<PresetConfig<F>>[]
 }
 
@@ -110,13 +117,28 @@ function withDefault(schema: z.ZodType, value: unknown, source: string): z.ZodTy
 /** Declares the method of a preset. */
 export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Method<PresetConfig<F>, GradientState> {
   const { id, title, summary, references, recipes, rule, beside, host, finished, invariances = [] } = preset
-  const wants = (config: PresetConfig<F>): Asked[] => ['gradient', ...(beside?.(config) ?? [])]
+  const [ahead, inside] = host?.inside ? [undefined, host] : [host, undefined]
+  const needs = (config: PresetConfig<F>): WantKind[] => [...new Set([...kindsOf(config), ...(beside?.(config) ?? [])])]
   const shape: Record<string, z.ZodType> = { ...composition, ...(preset.fields as object) }
   for (const [name, value] of Object.entries(preset.defaults ?? {})) {
     shape[name] = withDefault(shape[name], value, references[0].title)
   }
 
-  return defineMethod<PresetConfig<F>, GradientState>({
+  /** What the rule gets with an answer, and its gradient; undefined where no step is to be taken. */
+  function take(run: Run<PresetConfig<F>>, state: GradientState, observation: Observation, answer: Answer) {
+    const [gradient = {}] = answer.gradients
+    state.received += answer.gradients.length
+    if (!asksGradient(state.ask)) return { g: gradient, beside: state.beside ?? NOTHING_BESIDE }
+    const told = beside ? besides(observation, run.problem) : NOTHING_TOLD
+    state.finished = finished?.(run.config, told) ?? null
+    if (state.finished) return undefined
+    const point = state.driver.points[state.ask.point] ?? state.x
+    const from = { gradient, point, kept: state.kept, t: state.t + 1, seed: state.fieldSeed }
+    const { g = gradient, ...inputs } = ahead?.inputs(run.config, spaceOf(run.problem), from) ?? {}
+    return { g, beside: { told, inputs } satisfies Beside }
+  }
+
+  const method = defineMethod<PresetConfig<F>, GradientState>({
     id,
     version: preset.version ?? 1,
     stateVersion: 1,
@@ -133,9 +155,10 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       parallel: false,
       unsolicited: 'reject',
       invariances,
+      heavy: preset.heavy,
     },
     equations: (config) => compileRule(program(rule, config, EXAMPLE).source).latex,
-    needs: wants,
+    needs,
     check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
 
     init(run, seed) {
@@ -155,8 +178,17 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         finished: null,
         kept: host?.begin?.(run.config, spaceOf(run.problem)) ?? {},
       }
+      const { tensors, initial } = spaceOf(run.problem)
+      const starts = new Rng(rngStream(seed, 'initial'))
+      for (const tensor of tensors) {
+        const draw = initial?.[tensor.name] ? undefined : preset.initial?.(run.config, tensor)
+        if (draw)
+          state.x[tensor.name].forEach((_, i, x) => {
+            x[i] = draw(starts)
+          })
+      }
       const { driver } = run.config
-      state.ask = drivers.of(driver).begin(driver, new Machine(rule, run, state))
+      state.ask = drivers.of(driver).begin(driver, new Machine(rule, run, state, NOTHING_BESIDE, inside))
       return state
     },
 
@@ -168,22 +200,21 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         if (event.type === 'reconfigure') run.memo.clear()
         if (event.type === 'observation' && event.query.id === state.open) {
           state.open = null
-          const gradient = descent(event.observation, run.problem)
-          if (!gradient) continue // The same point is asked again.
-          state.received++
-          const told = beside ? besides(event.observation, run.problem) : NOTHING_TOLD
-          state.finished = finished?.(run.config, told) ?? null
-          if (state.finished) break
+          const answer = answerOf(event.observation, state.ask, run.problem)
+          if (!answer) continue // The same is asked again.
+          const taken = take(run, state, event.observation, answer)
+          if (!taken) break
           const { driver } = run.config
-          const point = state.driver.points[state.ask.point] ?? state.x
-          const from = { gradient, point, kept: state.kept, t: state.t + 1, seed: state.fieldSeed }
-          const { g = gradient, ...inputs } = host?.inputs(run.config, spaceOf(run.problem), from) ?? {}
-          state.ask = drivers.of(driver).advance(driver, new Machine(rule, run, state, told, inputs), g)
+          state.ask = drivers
+            .of(driver)
+            .advance(driver, new Machine(rule, run, state, taken.beside, inside), taken.g, answer)
+          if (asksGradient(state.ask)) delete state.beside
+          else state.beside = taken.beside
         }
       }
       if (state.finished) return { state, queries: [], status: { phase: 'done', reason: state.finished } }
-      const queries = state.open === null ? [query(state, wants(run.config))] : []
-      const short = { reason: 'the next step waits for the gradient of this one', until: 'tell' as const }
+      const queries = state.open === null ? [query(state, beside?.(run.config) ?? [])] : []
+      const short = { reason: 'the next step waits for the answer of this one', until: 'tell' as const }
       return {
         state,
         queries,
@@ -203,6 +234,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         metrics: {
           ...state.metrics,
           ...state.driver.reports,
+          ...host?.reports?.(run.config, state.kept),
           gradients: state.received,
           slotElements: slotElements(state.slots) + slotElements(state.kept),
         },
@@ -221,6 +253,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       return tensors
     },
   })
+  return parametrized(method)
 }
 
 /** Tensors of every rank, for the equations. */
@@ -229,40 +262,22 @@ const EXAMPLE: TensorsSpace = {
   tensors: [{ name: 'w', shape: [2, 2], dtype: 'f64' }],
 }
 
-/** The next query; a point that was not answered is asked again under a new id and the same sample. */
-function query(state: GradientState, wants: readonly Asked[]): Query {
-  const { point, purpose, sample = '', example } = state.ask
+/** The kinds of want of the driver of a config. */
+const kindsOf = ({ driver }: Common): readonly WantKind[] => drivers.of(driver).wants?.(driver) ?? ['gradient']
+
+/** The next query; what was not answered is asked again under a new id and the same sample. */
+function query(state: GradientState, beside: readonly Asked[]): Query {
+  const { point, others = [], purpose, sample = '', example } = state.ask
+  const wants = wantsOf(state.ask)
+  const more = asksGradient(state.ask) ? beside.filter((kind) => wants.every((want) => want.kind !== kind)) : []
   state.open = `g${++state.asked}`
   return {
     id: state.open,
-    points: [{ kind: 'view', name: point }],
-    wants: wants.map((kind) => ({ kind })),
+    points: [point, ...others].map((name) => ({ kind: 'view', name })),
+    wants: [...wants, ...more.map((kind) => ({ kind }))],
     sampleKey: example === undefined ? `s${state.t + 1}${sample}` : `e${example}`,
     purpose,
   }
-}
-
-/**
- * The gradient of a loss to minimize: what was told, negated where the objective is maximized. A tensor that was not told
- * has a zero gradient; an observation without gradients has none.
- */
-function descent({ status, gradients }: Observation, problem: Problem): Tensors | undefined {
-  if (status !== 'ok' || !gradients) return undefined
-  const maximize = problem.objectives[0].direction === 'maximize'
-  const [told] = gradients
-  const of = ({ name, shape }: TensorSpec) => {
-    const gradient = told[name] ?? new Float32Array(elements(shape))
-    return maximize ? gradient.map((value) => -value) : gradient
-  }
-  return Object.fromEntries(spaceOf(problem).tensors.map((spec) => [spec.name, of(spec)]))
-}
-
-/** The values told with a gradient, negated where the objective is maximized. */
-function besides({ values, scores }: Observation, problem: Problem): Told {
-  const sign = problem.objectives[0].direction === 'maximize' ? -1 : 1
-  // Without a number per example, the mean stands for all.
-  const examples = scores ? (scores[0].examples ?? [scores[0].score]) : []
-  return { value: values ? sign * values[0][0] : Number.NaN, examples: examples.map((value) => sign * value) }
 }
 
 function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<F>, problem: Problem): Issue[] {
@@ -272,8 +287,13 @@ function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<
     for (const { field: name, message } of transforms.of(part).check?.(part, space.tensors) ?? [])
       issues.push({ path: `config.transforms[${i}].${name}`, message })
   })
-  for (const { field: name, message } of drivers.of(config.driver).check?.(config.driver) ?? [])
+  for (const { field: name, message } of drivers.of(config.driver).check?.(config.driver, problem) ?? [])
     issues.push({ path: `config.driver.${name}`, message })
+  const kinds = kindsOf(config)
+  if (!kinds.includes('gradient') && ((preset.host && !preset.host.inside) || preset.beside)) {
+    const message = `${preset.id} needs a driver that asks gradients`
+    issues.push({ path: 'config.driver', message })
+  }
   const { low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY } = space
   if (config.ball !== undefined && (space.low !== undefined || space.high !== undefined))
     issues.push({ path: 'config.ball', message: 'a space with low or high keeps x in a box; it takes no ball' })

@@ -1,31 +1,17 @@
-/** What a gradient session computes with: the program of a step, compiled, and the state it runs on. */
+/** What a gradient session computes with: the programs of its steps, compiled, and the state they run on. */
 import type { Run } from '../core/method.js'
 import { Rng, type RngState, rngStream } from '../core/rng.js'
 import type { Problem, TensorsSpace } from '../core/space.js'
-import type { FloatArray, TensorSpec, Tensors } from '../core/tensor.js'
-import { averagings } from './averaging.js'
-import { type At, type Composition, compose, NOTHING_TOLD, type Piece } from './compose.js'
+import type { FloatArray, Tensors } from '../core/tensor.js'
+import { cloneTree, type Tree } from '../core/tree.js'
+import { type At, type Composition, compose, decayOf, NOTHING_TOLD, type Piece, type Told } from './compose.js'
 import type { Ask, Drive, DriverState } from './drivers/driver.js'
 import { drivers } from './drivers/index.js'
 import type { Kernel, Slots } from './engines/engine.js'
-import { engineFor } from './engines/index.js'
-import { compileRule } from './language/check.js'
-import type { Choice } from './parts.js'
-import { type Projector, projection, projector } from './projection.js'
+import { projection, projector } from './projection.js'
 import { schedules } from './schedules/index.js'
+import { type Common, kernelOf, program, type RuleOf, transforming } from './step-program.js'
 import { transforms } from './transforms/index.js'
-
-/** The config that all gradient methods share, parsed. */
-export type Common = {
-  learningRate: number
-  driver: Choice
-  transforms: Choice[]
-  schedule: Choice
-  averaging: Choice
-  ball?: number
-  precision: 'auto' | 'f32' | 'f64'
-  reportNorm: boolean
-}
 
 type Arrays = { [tensor: string]: FloatArray }
 
@@ -55,70 +41,41 @@ export type GradientState = {
   finished: string | null
   /** What the host part of a method keeps. */
   kept: Slots
+  /** What came with the last gradient, while the driver asks for other things. */
+  beside?: Beside
 }
 
 /** Inputs of rules by name, beside the gradient. */
 export type Inputs = { readonly [input: string]: Tensors }
+/** A gradient and where it was told, what is kept, the step from 1, and a seed of the step's own. */
+export type HostStep = { gradient: Tensors; point: Tensors; kept: Slots; t: number; seed: number }
 
-/**
- * Writes the rule of a method for a config and the tensors of a space. x is projected behind the rule; `project` does it
- * for other tensors that have to stay in the set.
- */
-export type RuleOf<C> = (config: C, tensors: readonly TensorSpec[], project: Projector) => Piece
+/** The part of a method that computes in the host language, what rules cannot say: products and roots of matrices. */
+export interface Host<C> {
+  /**
+   * Whether it runs between the transforms and the rule, on the gradient of every step; without it, on every gradient told,
+   * ahead of the driver and the transforms.
+   */
+  inside?: boolean
+  /** Names of the inputs that it makes for the rule; ahead of the driver, `g` rewrites the gradient. */
+  provides(config: C): readonly string[]
+  /** What it keeps between gradients, by name and tensor. */
+  begin?(config: C, space: TensorsSpace): Slots
+  /** The inputs. Changes `kept` in place. */
+  inputs(config: C, space: TensorsSpace, from: HostStep): Inputs
+  /** Numbers for people, of what it keeps. */
+  reports?(config: C, kept: Slots): { readonly [name: string]: number }
+}
+
+/** What a rule gets with a gradient: what was told, and the inputs that the host part of the method made. */
+export type Beside = { told: Told; inputs: Inputs }
+export const NOTHING_BESIDE: Beside = { told: NOTHING_TOLD, inputs: {} }
+
+const keptCopy = (kept: Slots): Slots =>
+  Object.fromEntries(Object.entries(kept).map(([name, of]) => [name, copyOf(of)]))
 
 export const copyOf = (tensors: Tensors): Arrays =>
   Object.fromEntries(Object.entries(tensors).map(([name, array]) => [name, array.slice()]))
-
-const NORM: Piece = { text: 'report gradientNorm = norm(g, all)' }
-
-/** The average of iterates as text, behind the rule or, of the points where gradients are taken, ahead of it. */
-function averagePiece(config: Common): Piece[] {
-  const { weight, leading } = averagings.of(config.averaging)
-  if (!weight) return []
-  const given = leading && drivers.of(config.driver).leading
-  return [
-    {
-      text: `average = (1 - averageWeight)*average + averageWeight*${given ? 'z' : 'x'}`,
-      slots: { average: { kind: 'tensor' } },
-      scalars: (at) => ({ averageWeight: weight(config.averaging, at) }),
-      inputs: given ? ['z'] : [],
-      verbatim: true,
-      ahead: leading,
-    },
-  ]
-}
-
-/** The one program of a step: transforms, rule, projection and average. */
-export function program<C extends Common>(
-  rule: RuleOf<C>,
-  config: C,
-  space: TensorsSpace,
-  { average = true, project = true } = {},
-): Composition {
-  const { low, high } = space
-  const set = { low, high, ball: config.ball }
-  const written = rule(config, space.tensors, projector(set))
-  const scaled = /^\s*metric\s*=/m.test(written.text)
-  const before = config.transforms.map((part) => transforms.of(part).piece(part, space.tensors))
-  const after = config.transforms
-    .flatMap((part, i): Piece[] => {
-      const transform = transforms.of(part)
-      const behind = transform.after?.(part, projector(set))
-      const state = transform.state?.(part, written)
-      return [...(state ? [{ ...state, of: written }] : []), ...(behind ? [{ ...behind, of: before[i] }] : [])]
-    })
-    .reverse()
-  const pieces = [
-    ...(config.reportNorm ? [NORM] : []),
-    ...before,
-    written,
-    ...after,
-    ...(project ? projection(set, scaled) : []),
-    ...(average ? averagePiece(config) : []),
-  ]
-  // Reserved whether used or not: slots must have the same names in all programs of a session.
-  return compose(pieces, ['average', 'averageWeight', 'z'])
-}
 
 export const spaceOf = (problem: Problem): TensorsSpace => problem.space as TensorsSpace
 
@@ -127,15 +84,15 @@ type Compiled = { kernel: Kernel; composition: Composition }
 
 /** A session's state with all that is derived from it: what the driver acts through during one call of `step`. */
 export class Machine<C extends Common> implements Drive {
-  private readonly space: TensorsSpace
+  readonly space: TensorsSpace
   readonly constrained: boolean
 
   constructor(
     private readonly rule: RuleOf<C>,
     private readonly session: Run<C>,
     private readonly data: GradientState,
-    private readonly told = NOTHING_TOLD,
-    private readonly given: Inputs = {},
+    private readonly beside = NOTHING_BESIDE,
+    private readonly inside?: Host<C>,
   ) {
     this.space = spaceOf(session.problem)
     this.constrained =
@@ -150,6 +107,9 @@ export class Machine<C extends Common> implements Drive {
   }
   get rng() {
     return new Rng(this.data.rng)
+  }
+  get learningRate() {
+    return this.at().learningRate
   }
 
   /** Allocates x at its start, the slots of the rule, and the points of the driver. */
@@ -171,11 +131,11 @@ export class Machine<C extends Common> implements Drive {
   }
 
   /** The step under way. */
-  private at(): At {
+  private at(factor = 1): At {
     const { schedule, learningRate: peak } = this.session.config
     const { rate, cycle } = schedules.of(schedule)
     const t = this.data.t + 1
-    const learningRate = rate(schedule, peak, t)
+    const learningRate = factor * rate(schedule, peak, t)
     const restart = cycle !== undefined && t > 1 && cycle(schedule, t) !== cycle(schedule, t - 1)
     const seed = this.data.fieldSeed
     return {
@@ -183,7 +143,8 @@ export class Machine<C extends Common> implements Drive {
       learningRate,
       rateSum: this.data.rateSum + learningRate,
       restart,
-      told: this.told,
+      told: this.beside.told,
+      reports: this.data.driver.reports ?? {},
       get uniform() {
         return new Rng(rngStream(seed, 'step')).uniform()
       },
@@ -198,9 +159,12 @@ export class Machine<C extends Common> implements Drive {
     return stepper
   }
 
-  update(gradient: Tensors, { at: z = this.data.x, project = true }: { at?: Tensors; project?: boolean } = {}) {
+  update(
+    gradient: Tensors,
+    { at: z = this.data.x, project = true, rate = 1 }: { at?: Tensors; project?: boolean; rate?: number } = {},
+  ) {
     const { data, session } = this
-    const at = this.at()
+    const at = this.at(rate)
     const projected = this.stepper()
     const { kernel, composition } =
       project || !this.constrained
@@ -209,7 +173,7 @@ export class Machine<C extends Common> implements Drive {
     kernel.run({
       x: data.x,
       slots: data.slots,
-      inputs: { ...data.driver.points, ...this.given, g: gradient, z },
+      inputs: { ...data.driver.points, ...this.beside.inputs, ...this.made(gradient, z, data.kept), g: gradient, z },
       scalars: { ...composition.scalars(at), t: at.t },
       seed: data.fieldSeed,
     })
@@ -224,6 +188,31 @@ export class Machine<C extends Common> implements Drive {
     if (cycle(schedule, at.t + 1) !== data.metrics.cycle) data.snapshot = copyOf(data.x)
   }
 
+  /** The inputs that the host part makes of the gradient that the rule will see. Changes `kept` in place. */
+  private made(gradient: Tensors, point: Tensors, kept: Slots): Inputs {
+    if (!this.inside) return {}
+    const { session, space, data } = this
+    const from = { gradient: this.transformed(gradient), point, kept, t: data.t + 1, seed: data.fieldSeed }
+    return this.inside.inputs(session.config, space, from)
+  }
+
+  /** What the transforms make of a gradient in this step. State and x stay as they are. */
+  private transformed(gradient: Tensors): Tensors {
+    const { data, session, space } = this
+    const { config } = session
+    if (config.transforms.length === 0 && !drivers.of(config.driver).around?.(config.driver)) return gradient
+    const { kernel, composition } = compiled(session, 'transforms', () => transforming(this.rule, config, space))
+    const x = copyOf(data.x)
+    kernel.run({
+      x,
+      slots: Object.fromEntries(Object.keys(composition.source.slots).map((slot) => [slot, copyOf(data.slots[slot])])),
+      inputs: { ...data.driver.points, g: gradient },
+      scalars: { ...composition.scalars(this.at()), t: data.t + 1 },
+      seed: data.fieldSeed,
+    })
+    return x
+  }
+
   probe(gradient: Tensors, point: string, { project = true }: { project?: boolean } = {}) {
     const { data, session } = this
     const at = this.at()
@@ -234,7 +223,12 @@ export class Machine<C extends Common> implements Drive {
     kernel.run({
       x: data.driver.points[point],
       slots: Object.fromEntries(Object.keys(composition.source.slots).map((slot) => [slot, copyOf(data.slots[slot])])),
-      inputs: { ...data.driver.points, ...this.given, g: gradient },
+      inputs: {
+        ...data.driver.points,
+        ...this.beside.inputs,
+        ...this.made(gradient, data.x, keptCopy(data.kept)),
+        g: gradient,
+      },
       scalars: { ...composition.scalars(at), t: at.t },
       seed: data.fieldSeed,
     })
@@ -244,7 +238,7 @@ export class Machine<C extends Common> implements Drive {
     piece: Piece,
     point: string,
     inputs: { readonly [name: string]: Tensors },
-    { project = false }: { project?: boolean } = {},
+    { project = false, seed = this.data.fieldSeed }: { project?: boolean; seed?: number } = {},
   ) {
     const { low, high } = this.space
     const set = { low, high, ball: this.session.config.ball }
@@ -258,25 +252,40 @@ export class Machine<C extends Common> implements Drive {
       inputs: { g: this.data.x, ...inputs },
       // The names are the piece's own: it comes first. Its values are those of today.
       scalars: { ...composition.scalars(at), ...piece.scalars?.(at), t: at.t },
-      seed: this.data.fieldSeed,
+      seed,
     })
+  }
+
+  decay(point: string) {
+    const { config } = this.session
+    const { low, high, tensors } = this.space
+    const before = config.transforms.map((part) => transforms.of(part).piece(part, tensors))
+    const written = this.rule(config, tensors, projector({ low, high, ball: config.ball }))
+    for (const piece of [...before, written]) {
+      const text = decayOf(piece)
+      if (text) this.run({ text, scalars: piece.scalars }, point, {})
+    }
+  }
+
+  forecast(points: readonly string[], gradientAt: (x: Tensors) => Tensors) {
+    this.stepper()
+    const { x, slots, kept, t, rateSum, rng, fieldSeed, metrics, snapshot } = this.data
+    this.data.kept = keptCopy(kept)
+    const saved = cloneTree({ x, slots, rng } as Tree) as Pick<GradientState, 'x' | 'slots' | 'rng'>
+    for (const point of points) {
+      this.update(gradientAt(this.x))
+      this.copy(this.x, point)
+    }
+    for (const [name, array] of Object.entries(x)) array.set(saved.x[name])
+    for (const [slot, tensors] of Object.entries(slots))
+      for (const [name, array] of Object.entries(tensors)) array.set(saved.slots[slot][name])
+    Object.assign(this.data, { kept, t, rateSum, rng: saved.rng, fieldSeed, metrics, snapshot })
   }
 
   copy(from: Tensors, point: string) {
     const to = point === 'x' ? this.data.x : this.data.driver.points[point]
     for (const [name, array] of Object.entries(to)) array.set(from[name])
   }
-}
-
-/** The kernel of a composition for these tensors. Throws AsktellError where the text is wrong or does not suit them. */
-export function kernelOf(
-  { source, shape }: Composition,
-  tensors: readonly TensorSpec[],
-  engine: 'wasm' | 'interpreter',
-  precision: 'f32' | 'f64',
-): Kernel {
-  const manifest = shape ? tensors.map((tensor) => ({ ...tensor, shape: shape(tensor) })) : tensors
-  return engineFor(engine).compile(compileRule(source), manifest, precision)
 }
 
 /** Compiles once per session and key; `run.memo` is empty after a restart and after a change of the config. */

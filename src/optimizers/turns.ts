@@ -52,6 +52,8 @@ export type Turns<C, S extends Tree> = Described<C, S> & {
   learn(run: Run<C>, flat: Flat, own: S, observation: Observation): void
   /** Points will never have an answer (infeasible, pruned): others are asked next. Without it, the same again. */
   refused?(own: S): void
+  /** Why nothing more is asked. */
+  finished?(run: Run<C>, own: S): string | undefined
 }
 
 export function turnsMethod<C, S extends Tree>(preset: Turns<C, S>): Method<C, TurnsState<S> & Tree> {
@@ -106,6 +108,8 @@ export function turnsMethod<C, S extends Tree>(preset: Turns<C, S>): Method<C, T
           preset.learn(run, flat, state.own, event.observation)
         } else if (status === 'infeasible' || status === 'pruned') preset.refused?.(state.own)
       }
+      const reason = preset.finished?.(run, state.own)
+      if (reason) return { state, queries: [], status: { phase: 'done', reason } }
       const queries = state.open === null ? [query(run, flat, state)] : []
       const short = { reason: 'the next step waits for the answer of this one', until: 'tell' } as const
       return { state, queries, status: { phase: 'running' }, short: queries.length < capacity ? short : undefined }

@@ -5,10 +5,10 @@ import type { Problem, TensorsSpace } from '../../src/core/space.js'
 import type { Tensors } from '../../src/core/tensor.js'
 import { methods } from '../../src/optimizers/catalogue.gen.js'
 import { loadEngines } from '../../src/optimizers/engines/index.js'
-import { kernelOf, program } from '../../src/optimizers/machine.js'
 import { method as adam, adam as adamPreset } from '../../src/optimizers/presets/adam.js'
 import { method as rule } from '../../src/optimizers/presets/rule.js'
 import { method as sgd } from '../../src/optimizers/presets/sgd.js'
+import { kernelOf, program } from '../../src/optimizers/step-program.js'
 import { of, Session, vectors } from './session.js'
 
 beforeAll(loadEngines)

@@ -1,6 +1,6 @@
 /** Drives one gradient method by hand: what the tests of rules, drivers, transforms and schedules share. */
 import { type AnyMethod, checkSuitable, type Run } from '../../src/core/method.js'
-import type { Observation, Query } from '../../src/core/query.js'
+import type { Observation, Query, WantKind } from '../../src/core/query.js'
 import { parseConfig } from '../../src/core/schema.js'
 import type { Problem, TensorsSpace } from '../../src/core/space.js'
 import type { FloatArray, Tensors } from '../../src/core/tensor.js'
@@ -15,8 +15,12 @@ export type Options = {
   /** What is told beside gradients, where it is asked: the objective, and that of each example. */
   value?: (x: Tensors) => number
   examples?: (x: Tensors) => readonly number[]
+  /** What drivers ask beside gradients: a curvature matrix at x times a direction; named arrays at x. */
+  product?: (x: Tensors, direction: Tensors, query: Query) => Told
+  quantities?: (x: Tensors, query: Query) => Told
 }
-type Gradient = (x: Tensors, query: Query) => { [name: string]: ArrayLike<number> }
+type Told = { [name: string]: ArrayLike<number> }
+type Gradient = (x: Tensors, query: Query) => Told
 
 /** A space of f64 vectors with the given start; numbers make a tensor `x` of shape [n]. */
 export function vectors(
@@ -68,26 +72,40 @@ export class Session {
   view(name: string): Tensors {
     return this.method.view!(this.run, this.state, name)
   }
+  private get points(): Tensors[] {
+    return this.query.points.map((point) => {
+      if (point.kind !== 'view') throw new Error('expected a view')
+      return this.view(point.name)
+    })
+  }
   /** The point of the open query. */
   get asked(): Tensors {
-    const [point] = this.query.points
-    if (point.kind !== 'view') throw new Error('expected a view')
-    return this.view(point.name)
+    return this.points[0]
   }
-  /** Answers the open query; numbers are the gradient of the tensor `x`. */
-  tell(gradient: ArrayLike<number> | { [name: string]: ArrayLike<number> }): this {
+  wants(kind: WantKind): boolean {
+    return this.query.wants.some((want) => want.kind === kind)
+  }
+  /** Answers the open query with the gradient at its first point; numbers are that of the tensor `x`. */
+  tell(gradient: ArrayLike<number> | Told): this {
     const named = (gradient as ArrayLike<number>).length === undefined ? gradient : { x: gradient }
-    const gradients = [
-      Object.fromEntries(Object.entries(named).map(([name, g]) => [name, Float64Array.from(g as ArrayLike<number>)])),
-    ]
-    const wants = (kind: string) => this.query.wants.some((want) => want.kind === kind)
-    const { value, examples } = this.options
+    return this.observe([named as Told])
+  }
+  private observe(gradients: readonly Told[]): this {
+    const { points } = this
+    const [x] = points
+    const { value, examples, product, quantities } = this.options
     const observation: Observation = {
       queryId: this.query.id,
       status: 'ok',
-      gradients,
-      ...(value && wants('value') ? { values: [[value(this.asked)]] } : {}),
-      ...(examples && wants('score') ? { scores: [scoreOf(examples(this.asked))] } : {}),
+      ...(gradients.length > 0 ? { gradients: gradients.map(doubles) } : {}),
+      ...(value && this.wants('value') ? { values: points.map((point) => [value(point)]) } : {}),
+      ...(examples && this.wants('score') ? { scores: [scoreOf(examples(x))] } : {}),
+      ...(product && this.wants('hvp')
+        ? { products: points.slice(1).map((direction) => doubles(product(x, direction, this.query))) }
+        : {}),
+      ...(quantities && this.wants('quantities')
+        ? { quantities: points.map((point) => doubles(quantities(point, this.query))) }
+        : {}),
     }
     this.step([{ type: 'observation', query: this.query, observation }])
     return this
@@ -98,11 +116,12 @@ export class Session {
   /** Answers queries by a function until this many more steps are taken. */
   steps(count: number, gradient: Gradient): this {
     const end = this.state.t + count
-    while (this.state.t < end && this.done === undefined) {
-      const told = gradient(this.asked, this.query)
-      this.tell(told)
-    }
+    while (this.state.t < end && this.done === undefined) this.reply(gradient)
     return this
+  }
+  /** Answers the open query, whatever it wants, by a function for gradients and the options for the rest. */
+  reply(gradient: Gradient): this {
+    return this.observe(this.wants('gradient') ? this.points.map((point) => gradient(point, this.query)) : [])
   }
   /** What a restart does: the state goes through bytes, what was derived from it is gone. */
   restart() {
@@ -125,6 +144,9 @@ export class Session {
     return this.estimate.metrics ?? {}
   }
 }
+
+const doubles = (told: Told): Tensors =>
+  Object.fromEntries(Object.entries(told).map(([name, array]) => [name, Float64Array.from(array)]))
 
 const scoreOf = (examples: readonly number[]) => ({
   score: examples.reduce((sum, value) => sum + value, 0) / examples.length,

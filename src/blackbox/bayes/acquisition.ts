@@ -31,6 +31,13 @@ export function normalCdf(z: number): number {
   return 0.5 + density * sum
 }
 
+/** log Phi(z), with all digits where Phi underflows. */
+export const logNormalCdf = (z: number): number =>
+  z > -1 ? Math.log(normalCdf(z)) : -0.5 * z * z - HALF_LOG_2PI - Math.log(tail(-z) - z)
+
+/** phi(z), the standard normal density. */
+export const normalDensity = (z: number): number => Math.exp(-0.5 * z * z - HALF_LOG_2PI)
+
 /** log h(z) and the ratios that its gradients need: Phi(z) / h(z) and phi(z) / h(z). */
 export function logH(z: number): { value: number; cdf: number; density: number } {
   if (z > -1) {

@@ -14,7 +14,7 @@ const LENGTHS = 0.1
 const SIGNAL = { shape: 2, rate: 1 }
 const NOISE = { shape: 1.1, rate: 30 }
 /** Bounds of theta: lengths from 0.005 to 100, variances in units of standardized values. */
-const BOUNDS = {
+export const BOUNDS = {
   weight: [-2 * Math.log(100), -2 * Math.log(0.005)],
   signal: [Math.log(1e-3), Math.log(1e4)],
   noise: [Math.log(1e-8), Math.log(10)],

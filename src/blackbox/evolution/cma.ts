@@ -2,10 +2,14 @@
  * The search distribution of CMA-ES and how the ranks of a generation move it.
  * N. Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772 (figure 6, table 1; equations by number below).
  */
-import type { Rng } from '../../core/rng.js'
-import { symmetricEigen } from '../linalg/eigen.js'
 
-/** N(mean, sigma^2 C) with its evolution paths; plain data. Matrices are n x n, row-major. */
+import { symmetricEigen } from '../../core/eigen.js'
+import type { Rng } from '../../core/rng.js'
+
+/**
+ * N(mean, sigma^2 C) with its evolution paths; plain data. Matrices are n x n, row-major; of a separable distribution C is
+ * the diagonal, and B, the identity, is left out.
+ */
 export type Distribution = {
   generation: number
   mean: Float64Array
@@ -35,8 +39,12 @@ export type Constants = {
 /** The population size for n coordinates (eq. 48). */
 export const defaultPopulation = (n: number): number => 4 + Math.floor(3 * Math.log(n))
 
-/** Table 1 for n coordinates and lambda members; without `active` the worse half has no weight. */
-export function constants(n: number, lambda: number, active: boolean): Constants {
+/**
+ * Table 1 for n coordinates and lambda members; without `active` the worse half has no weight. A separable C learns
+ * (n + 2)/3 times faster: R. Ros, N. Hansen, "A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity",
+ * PPSN 2008.
+ */
+export function constants(n: number, lambda: number, active: boolean, separable = false): Constants {
   const raw = Float64Array.from({ length: lambda }, (_, i) => Math.log((lambda + 1) / 2) - Math.log(i + 1))
   const mu = Math.floor(lambda / 2)
   const sum = (w: Float64Array) => w.reduce((a, x) => a + x, 0)
@@ -44,8 +52,9 @@ export function constants(n: number, lambda: number, active: boolean): Constants
   const [better, worse] = [raw.subarray(0, mu), raw.subarray(mu)]
   const muEff = effective(better)
   const cc = (4 + muEff / n) / (n + 4 + (2 * muEff) / n)
-  const c1 = 2 / ((n + 1.3) ** 2 + muEff)
-  const cMu = Math.min(1 - c1, (2 * (0.25 + muEff + 1 / muEff - 2)) / ((n + 2) ** 2 + muEff))
+  const faster = separable ? (n + 2) / 3 : 1
+  const c1 = Math.min(0.5, (2 * faster) / ((n + 1.3) ** 2 + muEff))
+  const cMu = Math.min(1 - c1, (2 * faster * (0.25 + muEff + 1 / muEff - 2)) / ((n + 2) ** 2 + muEff))
   const negative = Math.min(
     1 + c1 / cMu, // eq. 50
     1 + (2 * effective(worse)) / (muEff + 2), // eq. 51
@@ -65,15 +74,15 @@ export function constants(n: number, lambda: number, active: boolean): Constants
 }
 
 /** N(mean, sigma^2 I); keeps `mean`. */
-export function isotropic(mean: Float64Array, sigma: number): Distribution {
+export function isotropic(mean: Float64Array, sigma: number, separable = false): Distribution {
   const n = mean.length
   const identity = () => Float64Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0))
   return {
     generation: 0,
     mean,
     sigma,
-    C: identity(),
-    B: identity(),
+    C: separable ? new Float64Array(n).fill(1) : identity(),
+    B: separable ? new Float64Array(0) : identity(),
     D: new Float64Array(n).fill(1),
     decomposed: 0,
     pathC: new Float64Array(n),
@@ -81,10 +90,13 @@ export function isotropic(mean: Float64Array, sigma: number): Distribution {
   }
 }
 
+const isSeparable = ({ C, mean }: Distribution): boolean => C.length === mean.length && mean.length > 1
+
 /** Draws y ~ N(0, C) into `y` (eq. 38, 39). */
 export function drawStep({ B, D }: Distribution, rng: Rng, y: Float64Array): void {
   const n = D.length
   const z = D.map((d) => d * rng.normal())
+  if (B.length === 0) return y.set(z)
   for (let i = 0; i < n; i++) {
     y[i] = 0
     for (let j = 0; j < n; j++) y[i] += B[i * n + j] * z[j]
@@ -94,6 +106,7 @@ export function drawStep({ B, D }: Distribution, rng: Rng, y: Float64Array): voi
 /** C^-1/2 y. */
 function whiten({ B, D }: Distribution, y: Float64Array): Float64Array {
   const n = D.length
+  if (B.length === 0) return y.map((yi, i) => yi / D[i])
   const z = new Float64Array(n)
   const out = new Float64Array(n)
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) z[j] += B[i * n + j] * y[i]
@@ -130,32 +143,48 @@ export function update(distribution: Distribution, steps: readonly Float64Array[
   // Covariance (eq. 45 to 47): decay, rank one, rank mu with signed weights.
   for (let i = 0; i < n; i++) pathC[i] = (1 - cc) * pathC[i] + h * Math.sqrt(cc * (2 - cc) * muEff) * shift[i]
   const decay = 1 + c1 * (1 - h) * cc * (2 - cc) - c1 - cMu * weights.reduce((a, w) => a + w, 0)
+  const members = steps.map((y, k) => {
+    const w = weights[k]
+    return { y, w: cMu * w * (w < 0 ? n / norm(whiten(distribution, y)) ** 2 : 1) }
+  })
+  if (isSeparable(distribution)) {
+    for (let i = 0; i < n; i++) C[i] = decay * C[i] + c1 * pathC[i] ** 2
+    for (const { y, w } of members) for (let i = 0; i < n; i++) C[i] += w * y[i] ** 2
+    return decompose(distribution)
+  }
   for (let i = 0; i < n; i++)
     for (let j = 0; j <= i; j++) C[i * n + j] = decay * C[i * n + j] + c1 * pathC[i] * pathC[j]
-  steps.forEach((y, k) => {
-    const w = cMu * weights[k] * (weights[k] < 0 ? n / norm(whiten(distribution, y)) ** 2 : 1)
+  for (const { y, w } of members)
     if (w !== 0) for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) C[i * n + j] += w * y[i] * y[j]
-  })
   for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) C[j * n + i] = C[i * n + j]
   if (distribution.generation - distribution.decomposed >= 1 / ((c1 + cMu) * n * 10)) decompose(distribution)
 }
 
-function decompose(distribution: Distribution): void {
+/** Brings B and D up to date with C. */
+export function decompose(distribution: Distribution): void {
+  if (isSeparable(distribution)) {
+    distribution.D = distribution.C.map(Math.sqrt)
+    return
+  }
   distribution.B = distribution.C.slice()
   distribution.D = symmetricEigen(distribution.B, distribution.mean.length).map(Math.sqrt)
   distribution.decomposed = distribution.generation
 }
 
 /** Standard deviation of a coordinate. */
-export const deviation = ({ sigma, C, mean }: Distribution, i: number): number =>
-  sigma * Math.sqrt(C[i * mean.length + i])
+export const deviation = (distribution: Distribution, i: number): number => {
+  const { sigma, C, mean } = distribution
+  return sigma * Math.sqrt(C[isSeparable(distribution) ? i : i * mean.length + i])
+}
 
-/** Raises the standard deviation of coordinate i to `least` where it is smaller. */
-export function widen(distribution: Distribution, i: number, least: number): void {
+/** Multiplies the standard deviation of coordinate i. B and D wait for `decompose`. */
+export function rescale(distribution: Distribution, i: number, factor: number): void {
   const { C, mean } = distribution
   const n = mean.length
-  const factor = least / deviation(distribution, i)
-  if (!(factor > 1)) return
+  if (isSeparable(distribution)) {
+    C[i] *= factor ** 2
+    return
+  }
   for (let j = 0; j < n; j++) {
     C[i * n + j] *= factor
     C[j * n + i] *= factor

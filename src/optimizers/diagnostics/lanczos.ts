@@ -3,6 +3,7 @@
  * "Matrix Computations", sections 10.1 and 8.4. Noise between products: Granziol, Zohren, Roberts, "Learning Rates as a
  * Function of Batch Size: A Random Matrix Theory Approach to Neural Network Training", 2020.
  */
+import { symmetricEigen } from '../../core/eigen.js'
 import type { Rng } from '../../core/rng.js'
 import { accumulate, dot, norm, sphere } from '../flat.js'
 
@@ -81,4 +82,22 @@ export function hessianNoise(
   const mean = squares.reduce((sum, square) => sum + square, 0) / squares.length
   // E|H1*v - H2*v|^2 = 2*P^2*s^2/b.
   return Math.sqrt((mean * batch) / 2) / first[0].length
+}
+
+/** Ritz values, largest first, each with its unit vector in the whole space. */
+export function ritzPairs({ basis, diagonal, beside }: Lanczos): { value: number; vector: Float64Array }[] {
+  const n = diagonal.length
+  const matrix = new Float64Array(n * n)
+  diagonal.forEach((value, i) => {
+    matrix[i * n + i] = value
+    if (i + 1 < n) matrix[i * n + i + 1] = matrix[(i + 1) * n + i] = beside[i]
+  })
+  // Replaces the matrix by its eigenvectors, one a column.
+  const values = symmetricEigen(matrix, n)
+  const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a])
+  return order.map((column) => {
+    const vector = new Float64Array(basis[0].length)
+    for (let i = 0; i < n; i++) accumulate(vector, matrix[i * n + column], basis[i])
+    return { value: values[column], vector }
+  })
 }

@@ -1,13 +1,15 @@
 /** Sharpness of a loss at a point: Foret et al., "Sharpness-Aware Minimization ...", ICLR 2021, equation 1. */
 import type { Tensors } from '../../core/tensor.js'
+import { inner } from '../flat.js'
 
 /** Value and gradient of a loss at a point. */
 export type Oracle = { value(point: Tensors): number; gradient(point: Tensors): Tensors }
 
-const norm = (tensors: Tensors): number =>
-  Math.sqrt(Object.values(tensors).reduce((sum, array) => sum + Array.from(array).reduce((s, v) => s + v * v, 0), 0))
+/** The norm of all tensors as one vector. */
+export const length = (tensors: Tensors): number => Math.sqrt(inner(tensors, tensors))
 
-const combine = (a: Tensors, b: Tensors, scale: number): Tensors =>
+/** a + scale*b. */
+export const combine = (a: Tensors, b: Tensors, scale: number): Tensors =>
   Object.fromEntries(Object.entries(a).map(([name, array]) => [name, array.map((v, i) => v + scale * b[name][i])]))
 
 /**
@@ -18,10 +20,10 @@ export function sharpness(loss: Oracle, w: Tensors, { rho = 0.05, steps = 1 } = 
   let e = combine(w, w, -1)
   for (let k = 0; k < steps; k++) {
     const g = loss.gradient(combine(w, e, 1))
-    const length = norm(g)
-    if (length === 0) break
-    e = combine(e, g, rho / steps / length)
-    const far = norm(e)
+    const size = length(g)
+    if (size === 0) break
+    e = combine(e, g, rho / steps / size)
+    const far = length(e)
     if (far > rho) e = combine(e, e, rho / far - 1)
   }
   return loss.value(combine(w, e, 1)) - loss.value(w)

@@ -1,8 +1,8 @@
 /** Lau, Liu, Kolar, "AdAdaGrad: Adaptive Batch Size Schemes for Adaptive Gradient Methods", 2024. */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import type { Tensors } from '../../core/tensor.js'
 import { BATCH_TESTS, type BatchTest, nextBatch } from '../diagnostics/batch-size.js'
+import { joined } from '../flat.js'
 import { type PartConfig, real } from '../parts.js'
 import { type Ask, type Drive, defineDriver } from './driver.js'
 
@@ -29,13 +29,11 @@ type Config = PartConfig<typeof fields>
 const worker = (k: number): string => `worker${k}`
 const ask = ({ state }: Drive): Ask => ({ point: 'x', purpose: 'shard', sample: `.${state.shard}` })
 
-const flat = (tensors: Tensors): Float64Array => Float64Array.from(Object.values(tensors).flatMap((g) => Array.from(g)))
-
 /** Tests the batch whose parts have been told. */
 function grow(config: Config, { state }: Drive) {
   const reports = state.reports!
   if (++reports.batches % config.every !== 0) return
-  const parts = Array.from({ length: config.workers }, (_, k) => flat(state.points[worker(k)]))
+  const parts = Array.from({ length: config.workers }, (_, k) => joined(state.points[worker(k)]))
   reports.batchSize = nextBatch(parts, reports.batchSize, config as BatchTest)
 }
 

@@ -1,22 +1,44 @@
 /**
- * Curvature by gradients alone: H*p is (g(x + h*p) - g(x))/h, both gradients of one sample.
+ * Products of a curvature matrix H with vectors: asked of the client, or of gradients alone: H*p is
+ * (g(x + h*p) - g(x))/h, both gradients of one sample.
  *
  * `hutchinson` gives rules the inputs `probe`, a vector z of random signs, and `along`, H*z, whose product has the diagonal
  * of H as its mean (Bekas, Kokiopoulou, Saad 2007). `newton` gives them `direction`, the solution d of H*d = g by conjugate
  * gradients (Hestenes, Stiefel 1952), cut where the curvature is not positive (Steihaug 1983).
  */
 import { z } from 'zod'
+import { CURVATURES } from '../../core/query.js'
 import { field } from '../../core/schema.js'
 import type { Tensors } from '../../core/tensor.js'
 import type { Piece } from '../compose.js'
+import { inner } from '../flat.js'
 import { type PartConfig, real } from '../parts.js'
-import { type Ask, type Drive, defineDriver } from './driver.js'
+import { type Answer, type Ask, type Drive, defineDriver } from './driver.js'
 
-const step = real('Length of the difference, relative to the norm of x and at least to 1.', {
+const PRODUCTS = ['difference', ...CURVATURES] as const
+export type Products = (typeof PRODUCTS)[number]
+
+/** What makes products with the matrix. */
+export const products = (initial: Products) =>
+  field(
+    z.enum(PRODUCTS).default(initial),
+    'Products with the curvature: of two gradients, or asked of the client with the matrix of this name.',
+    { source: 'ours' },
+  )
+export const step = real('Length of a difference of gradients, relative to the norm of x and at least to 1.', {
   default: 1e-3,
   above: 0,
   source: 'ours',
 })
+export const productFields = { step, products: products('difference') }
+export type ProductConfig = { step: number; products: Products }
+
+/** Points that products need: of gradients, a point for the difference. */
+export const productPoints = ({ products }: ProductConfig): string[] =>
+  products === 'difference' ? ['ahead', 'gradient', 'along'] : ['gradient', 'along']
+/** The kinds of want of a driver of gradients and products. */
+export const productWants = ({ products }: ProductConfig): ('gradient' | 'hvp')[] =>
+  products === 'difference' ? ['gradient'] : ['gradient', 'hvp']
 
 const LENGTH = 'h = step*max(1, norm(w, all))/norm(p, all)'
 const ahead = (step: number): Piece => ({
@@ -30,15 +52,19 @@ const difference = (step: number): Piece => ({
   scalars: () => ({ step }),
 })
 
-/** Asks the gradient a little ahead along a point of the driver. */
-function look(drive: Drive, step: number, along: string): Ask {
-  drive.run(ahead(step), 'ahead', { w: drive.x, p: drive.state.points[along] })
+/** Asks for H times a point of the driver; for a difference, the gradient a little ahead along it. */
+export function askProduct({ products, step }: ProductConfig, drive: Drive, along: string): Ask {
   drive.state.phase = 'curvature'
+  if (products !== 'difference')
+    return { point: 'x', others: [along], wants: [{ kind: 'hvp', curvature: products }], purpose: 'curvature' }
+  drive.run(ahead(step), 'ahead', { w: drive.x, p: drive.state.points[along] })
   return { point: 'ahead', purpose: 'curvature' }
 }
-/** Turns the gradient told there into H times that point, as the point `along`. */
-function product(drive: Drive, step: number, along: string, told: Tensors) {
+/** Turns the answer into H times that point, as the point `along`; differences need the point `gradient` of x. */
+export function takeProduct({ products, step }: ProductConfig, drive: Drive, along: string, answer: Answer) {
+  if (products !== 'difference') return drive.copy(answer.products[0], 'along')
   const { gradient } = drive.state.points
+  const [told] = answer.gradients
   drive.run(difference(step), 'along', { w: drive.x, p: drive.state.points[along], told, gradient })
 }
 function begin(drive: Drive): Ask {
@@ -48,25 +74,26 @@ function begin(drive: Drive): Ask {
 
 export const hutchinson = defineDriver({
   id: 'hutchinson',
-  summary: 'The gradient, and the Hessian times a vector of random signs: two gradients on the same sample per step.',
-  fields: { step },
-  points: () => ['probe', 'ahead', 'gradient', 'along'],
+  summary: 'The gradient, and the Hessian times a vector of random signs, on the same sample.',
+  fields: productFields,
+  wants: productWants,
+  points: (config: ProductConfig) => ['probe', ...productPoints(config)],
   begin: (_, drive) => begin(drive),
-  advance({ step }, drive, told) {
+  advance(config, drive, told, answer) {
     if (drive.state.phase === 'step') {
       drive.copy(told, 'gradient')
       drive.run({ text: 'x = rademacher()' }, 'probe', {})
-      return look(drive, step, 'probe')
+      return askProduct(config, drive, 'probe')
     }
-    product(drive, step, 'probe', told)
+    takeProduct(config, drive, 'probe', answer)
     drive.update(drive.state.points.gradient)
     return begin(drive)
   },
 })
 
 const newtonFields = {
-  step,
-  iterations: field(z.int().min(1).default(20), 'Most products with the Hessian per step, a gradient each.', {
+  ...productFields,
+  iterations: field(z.int().min(1).default(20), 'Most products with the matrix per step.', {
     source: 'ours',
   }),
   tolerance: real('Norm of the residual, relative to that of the gradient, at which the solution is good.', {
@@ -77,11 +104,6 @@ const newtonFields = {
 }
 type Config = PartConfig<typeof newtonFields>
 
-function dot(a: Tensors, b: Tensors): number {
-  let sum = 0
-  for (const [name, values] of Object.entries(a)) for (let i = 0; i < values.length; i++) sum += values[i] * b[name][i]
-  return sum
-}
 /** x becomes a*x + b*other. */
 const mix = (drive: Drive, point: string, a: number, b: number, other: Tensors) =>
   drive.run({ text: 'x = a*x + b*other', inputs: ['other'], scalars: () => ({ a, b }) }, point, { other })
@@ -90,9 +112,11 @@ export const newton = defineDriver({
   id: 'newton',
   summary: 'The gradient, and the Newton direction by conjugate gradients, all on the same sample.',
   fields: newtonFields,
-  points: () => ['direction', 'residual', 'search', 'ahead', 'gradient', 'along'],
+  wants: productWants,
+  points: (config: ProductConfig) => ['direction', 'residual', 'search', ...productPoints(config)],
   begin: (_, drive) => begin(drive),
-  advance({ step, iterations, tolerance }: Config, drive, told) {
+  advance(config: Config, drive, told, answer) {
+    const { iterations, tolerance } = config
     const { state } = drive
     const { gradient, residual, search, along } = state.points
     const finish = () => {
@@ -103,21 +127,21 @@ export const newton = defineDriver({
       for (const point of ['gradient', 'residual', 'search']) drive.copy(told, point)
       mix(drive, 'direction', 0, 0, told)
       state.shard = 0
-      return dot(told, told) > 0 ? look(drive, step, 'search') : finish()
+      return inner(told, told) > 0 ? askProduct(config, drive, 'search') : finish()
     }
-    product(drive, step, 'search', told)
-    const square = dot(residual, residual)
-    const curvature = dot(search, along)
+    takeProduct(config, drive, 'search', answer)
+    const square = inner(residual, residual)
+    const curvature = inner(search, along)
     if (!(curvature > 0)) {
       if (state.shard === 0) drive.copy(gradient, 'direction')
       return finish()
     }
     mix(drive, 'direction', 1, square / curvature, search)
     mix(drive, 'residual', 1, -square / curvature, along)
-    const left = dot(residual, residual)
+    const left = inner(residual, residual)
     state.shard++
-    if (state.shard === iterations || left <= tolerance ** 2 * dot(gradient, gradient)) return finish()
+    if (state.shard === iterations || left <= tolerance ** 2 * inner(gradient, gradient)) return finish()
     mix(drive, 'search', left / square, 1, residual)
-    return look(drive, step, 'search')
+    return askProduct(config, drive, 'search')
   },
 })

@@ -75,6 +75,7 @@ function step({ beta }: Config, tensor: TensorSpec, g: FloatArray, m: FloatArray
 }
 
 const host: Host<Config> = {
+  inside: true,
   provides: () => ['step'],
   begin: (_, { tensors }) => ({
     m: Object.fromEntries(tensors.map(({ name, shape }) => [name, new Float64Array(elements(shape))])),

@@ -8,6 +8,7 @@ import type { Issue } from '../../core/errors.js'
 import { field } from '../../core/schema.js'
 import type { Problem, TensorsSpace } from '../../core/space.js'
 import type { FloatArray } from '../../core/tensor.js'
+import { choleskyFactor, solveRows } from '../cholesky.js'
 import { gradientMethod, type Host, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 
@@ -41,33 +42,6 @@ function gram(x: FloatArray, k: number, { lambda, smallestEigenvalue }: Config):
   return out
 }
 
-/** G*A^-1 for G of k columns and A symmetric positive semidefinite, by Cholesky; a column without weight gives 0. */
-function divide(g: FloatArray, a: Float64Array, k: number): FloatArray {
-  const l = a.slice()
-  for (let i = 0; i < k; i++)
-    for (let j = 0; j <= i; j++) {
-      let sum = l[i * k + j]
-      for (let p = 0; p < j; p++) sum -= l[i * k + p] * l[j * k + p]
-      if (i === j) l[i * k + i] = Math.sqrt(Math.max(sum, 0))
-      else l[i * k + j] = l[j * k + j] > 0 ? sum / l[j * k + j] : 0
-    }
-  const out = g.slice()
-  const over = (value: number, i: number) => (l[i * k + i] > 0 ? value / l[i * k + i] : 0)
-  for (let row = 0; row < g.length; row += k) {
-    for (let i = 0; i < k; i++) {
-      let sum = out[row + i]
-      for (let p = 0; p < i; p++) sum -= l[i * k + p] * out[row + p]
-      out[row + i] = over(sum, i)
-    }
-    for (let i = k - 1; i >= 0; i--) {
-      let sum = out[row + i]
-      for (let p = i + 1; p < k; p++) sum -= l[p * k + i] * out[row + p]
-      out[row + i] = over(sum, i)
-    }
-  }
-  return out
-}
-
 const host: Host<Config> = {
   provides: () => ['g'],
   inputs(config, space, { gradient, point }) {
@@ -82,7 +56,7 @@ const host: Host<Config> = {
     )
     const scaled = space.tensors.map(({ name, shape }) => {
       const k = shape[1]
-      return [name, divide(gradient[name], gram(point[partner.get(name) ?? name], k, config), k)]
+      return [name, solveRows(choleskyFactor(gram(point[partner.get(name) ?? name], k, config), k), k, gradient[name])]
     })
     return { g: Object.fromEntries(scaled) }
   },

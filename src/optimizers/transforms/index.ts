@@ -4,6 +4,7 @@ import { clipNorm } from './clip-norm.js'
 import { clipValue } from './clip-value.js'
 import { gradientNoise } from './gradient-noise.js'
 import { grams } from './grams.js'
+import { keepZeros } from './keep-zeros.js'
 import { lookahead } from './lookahead.js'
 import { medianClip } from './median-clip.js'
 import { randomScaling } from './random-scaling.js'
@@ -21,4 +22,5 @@ export const transforms = family([
   lookahead,
   vrgd,
   medianClip,
+  keepZeros,
 ])

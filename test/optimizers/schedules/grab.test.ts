@@ -36,6 +36,7 @@ function rms(order: string, n: number, seeds = 20) {
     const x = { x: new Float64Array(1) }
     const points = Object.fromEntries(driver.points(config).map((name) => [name, { x: new Float64Array(1) }]))
     const drive: Drive = {
+      space: vectors([0]),
       x,
       state: { phase: '', shard: 0, points },
       rng: new Rng(rngStream(seed, 'order')),
@@ -43,7 +44,10 @@ function rms(order: string, n: number, seeds = 20) {
       update: (g) => {
         x.x[0] -= g.x[0] / (4 * n)
       },
+      learningRate: 1,
       probe: () => {},
+      decay: () => {},
+      forecast: () => {},
       run: () => {},
       copy: () => {},
     }
@@ -51,7 +55,7 @@ function rms(order: string, n: number, seeds = 20) {
     let ask = driver.begin(config, drive)
     for (let t = 0; t < 12 * n; t++) {
       gradient.x[0] = x.x[0] + side(ask.example!, n)
-      ask = driver.advance(config, drive, gradient)
+      ask = driver.advance(config, drive, gradient, { gradients: [gradient], values: [], products: [], quantities: [] })
     }
     squares += x.x[0] ** 2 / seeds
   }

@@ -1,0 +1,94 @@
+/**
+ * All that was told of trials (values, gradients, constraints, costs), and the Gaussian processes that it makes: one for
+ * the objective, one for each constraint, one for the logarithm of the cost where that is learned.
+ */
+import type { Params } from '../../core/space.js'
+import { Covariance, type KernelKind } from './covariance.js'
+import { type Row, standardization, subset } from './data.js'
+import { defaultTheta } from './fit.js'
+import { type Datum, fitProcess, type PriorMean, Process } from './process.js'
+import type { Dimensions, Theta } from './surrogate.js'
+
+/** A told trial; the value is NaN where it was infeasible. The gradient is that in unit coordinates, ordered ones only. */
+export type Trial = Row & {
+  params: Params
+  gradient: Float64Array | null
+  /** <= 0 is feasible. NaN where nothing was told. */
+  constraints: Float64Array
+  cost: number
+  trial: number
+}
+
+/** Which number of a trial a process models: the objective, constraint i, or the logarithm of the cost. */
+export type Channel = 'objective' | 'cost' | number
+/** Units and hyperparameters of one process. */
+export type Fit = { center: number; scale: number; theta: Theta }
+export type Beliefs = { fits: readonly Fit[]; processes: readonly Process[] }
+
+export type ModelOptions = {
+  kind: KernelKind
+  prior: PriorMean
+  /** Standard deviation of the objective's noise where it is known. */
+  noise?: number
+  maxRows: number
+}
+
+/** Evaluations of the likelihood per fit. */
+const FIT_EVALUATIONS = 40
+
+/** What the process of a channel is conditioned on, in told units. Infeasible trials have the worst value of the others. */
+function rowsOf(trials: readonly Trial[], channel: Channel): Trial[] {
+  const read = (trial: Trial) =>
+    channel === 'objective' ? trial.value : channel === 'cost' ? Math.log(trial.cost) : trial.constraints[channel]
+  const rows = trials.map((trial) => ({ ...trial, value: read(trial) }))
+  if (channel !== 'objective')
+    return rows.filter(({ value }) => Number.isFinite(value)).map((row) => ({ ...row, noise: 0, gradient: null }))
+  const told = rows.map(({ value }) => value).filter((value) => !Number.isNaN(value))
+  const worst = told.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY)
+  return rows.map((row) =>
+    Number.isNaN(row.value) ? { ...row, value: Number.isFinite(worst) ? worst : 0, gradient: null } : row,
+  )
+}
+
+const dataOf = (rows: readonly Trial[], { center, scale }: { center: number; scale: number }): Datum[] =>
+  rows.map(({ u, value, noise, gradient }) => ({
+    u,
+    value: (value - center) / scale,
+    noise: (noise / scale) ** 2,
+    ...(gradient && { gradient: gradient.map((g) => g / scale) }),
+  }))
+
+/** Fits every channel anew, from the last hyperparameters and from the priors' modes. */
+export function fitChannels(
+  trials: readonly Trial[],
+  channels: readonly Channel[],
+  dimensions: Dimensions,
+  { kind, prior, noise, maxRows }: ModelOptions,
+  last: readonly Fit[] | undefined,
+): Fit[] {
+  const d = dimensions.ordered.length + dimensions.unordered.length
+  return channels.map((channel, i) => {
+    const rows = subset(rowsOf(trials, channel), maxRows) as Trial[]
+    const units = standardization(rows)
+    const known = channel === 'objective' && noise !== undefined ? { noise: (noise / units.scale) ** 2 } : {}
+    const starts = [defaultTheta(d), ...(last ? [last[i].theta] : [])]
+    const kernel = (theta: Theta) => new Covariance(kind, dimensions, theta)
+    const options = { kernel, prior, maxEvaluations: FIT_EVALUATIONS, ...known }
+    return { ...units, theta: fitProcess(dataOf(rows, units), starts, options) }
+  })
+}
+
+/** The processes of all channels under hyperparameters that are given. */
+export function condition(
+  trials: readonly Trial[],
+  channels: readonly Channel[],
+  dimensions: Dimensions,
+  { kind, prior, maxRows }: ModelOptions,
+  fits: readonly Fit[],
+): Beliefs {
+  const processes = channels.map((channel, i) => {
+    const rows = subset(rowsOf(trials, channel), maxRows) as Trial[]
+    return new Process(new Covariance(kind, dimensions, fits[i].theta), dataOf(rows, fits[i]), prior)
+  })
+  return { fits, processes }
+}

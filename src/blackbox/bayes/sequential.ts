@@ -1,0 +1,290 @@
+/**
+ * Makes a method of a model that proposes points of a search space: some space-filling trials first, then the model's,
+ * one or several at a time. What is common lives here: trials told in any order and of any status, open ones, points
+ * never asked twice, finite spaces that end.
+ *
+ * An infeasible trial has the value NaN; a pruned one its last value; a failed one may be asked again after others.
+ */
+import type { Issue } from '../../core/errors.js'
+import {
+  defineMethod,
+  type Estimate,
+  type Facts,
+  type Method,
+  type Outcome,
+  type Run,
+  type Status,
+} from '../../core/method.js'
+import type { Event, Quantity, Query, Want } from '../../core/query.js'
+import { Rng, type RngState, rngStream } from '../../core/rng.js'
+import type { Parameter, Params, Problem, SearchSpace } from '../../core/space.js'
+import type { Tree } from '../../core/tree.js'
+import type { Described } from '../../optimizers/turns.js'
+import { MAX_DIMENSION, sobolSequence } from '../sampling/sobol.js'
+import { type Encoding, encodingOf } from '../space/encoding.js'
+import { freshPoint } from '../space/fresh.js'
+import { type Progress, readValues, signOf, startProgress } from '../space/progress.js'
+import type { Trial } from './beliefs.js'
+import { keyOf } from './search.js'
+import type { Dimensions } from './surrogate.js'
+
+export type SequentialState<S> = {
+  progress: Progress
+  /** Next Sobol' point. */
+  index: number
+  trials: Trial[]
+  /** Observations of any status. */
+  observed: number
+  /** Recently failed points and the count of observations then. */
+  failed: { u: Float64Array; at: number }[]
+  /** Open queries by id, with the last reported value. */
+  open: { [id: string]: { u: Float64Array; value: number } }
+  scramble: RngState
+  rng: RngState
+  own: S
+}
+
+/** What a model sees when it is asked for points. */
+export type Scene<C, S> = {
+  run: Run<C>
+  encoding: Encoding
+  dimensions: Dimensions
+  trials: readonly Trial[]
+  /** Points that are open or failed lately. */
+  pending: readonly Float64Array[]
+  /** Whether a point may be asked: not told, and not next to a pending one. */
+  allowed(u: Float64Array): boolean
+  rng: Rng
+  own: S
+}
+
+/** Points to ask, at most as many as wanted; or why the method ends. */
+export type Suggestion = Params[] | { done: string }
+
+export type Sequential<C, S extends Tree> = Omit<Described<C, S>, 'needs' | 'init' | 'estimate'> & {
+  facts?: Partial<Facts>
+  /** Space-filling trials before the model is asked. */
+  nInitial(config: C, problem: Problem): number
+  /** Arrays that are asked beside the value: `gradient` and `cost` are read into the trial. */
+  quantities?(config: C, problem: Problem): readonly Quantity[]
+  init(run: Run<C>, seed: number): S
+  suggest(scene: Scene<C, S>, count: number): Suggestion
+  /** The answer where it is not the best feasible trial. Without pending points, and with a random stream of its own. */
+  recommend?(scene: Scene<C, S>): Estimate
+}
+
+/** Observations after which a failed point may be asked again. */
+const COOLDOWN = 10
+/** Points asked in parallel differ by this much, at least, in one coordinate. */
+const SEPARATION = 1e-3
+
+type Memo = {
+  encoding: Encoding
+  dimensions: Dimensions
+  sobol?: (index: number) => Float64Array
+  /** The trials that the keys are of: those of another state make them stale. */
+  trials: readonly Trial[]
+  keys: Set<string>
+  counted: number
+}
+
+function memoOf<S>({ problem, memo }: Run<unknown>, { trials, scramble }: SequentialState<S>): Memo {
+  let known = memo.get('sequential') as Memo | undefined
+  if (known?.trials !== trials) {
+    const encoding = encodingOf(problem.space as SearchSpace)
+    const axes = [...encoding.axes.keys()]
+    known = {
+      encoding,
+      dimensions: {
+        ordered: axes.filter((i) => encoding.axes[i].ordered),
+        unordered: axes.filter((i) => !encoding.axes[i].ordered),
+      },
+      sobol: encoding.dimension <= MAX_DIMENSION ? sobolSequence(encoding.dimension, scramble) : undefined,
+      trials,
+      keys: new Set(),
+      counted: 0,
+    }
+    memo.set('sequential', known)
+  }
+  for (; known.counted < trials.length; known.counted++) known.keys.add(keyOf(trials[known.counted].u))
+  return known
+}
+
+/** d(value)/du of d(value)/d(parameter). */
+function unitSlope(parameter: Parameter, slope: number, value: number): number {
+  if (parameter.type !== 'float' && parameter.type !== 'int') return 0
+  const { low, high, log } = parameter
+  return log ? slope * value * Math.log(high / low) : slope * (high - low)
+}
+
+function tell<S>(
+  { problem }: Run<unknown>,
+  state: SequentialState<S>,
+  event: Extract<Event, { type: 'observation' }>,
+  memo: Memo,
+) {
+  const { query, observation } = event
+  const { encoding, dimensions } = memo
+  const reported = state.open[query.id]?.value ?? Number.NaN
+  delete state.open[query.id]
+  readValues(state.progress, problem, event).forEach(({ point, status, value }, i) => {
+    if (point.kind !== 'params') return
+    const { params } = point
+    const { u } = encoding.encode(params)
+    state.observed++
+    const last = status === 'pruned' && !Number.isFinite(value) ? reported : value
+    if (status === 'failed') state.failed.push({ u, at: state.observed })
+    if (status === 'failed' || status === 'cancelled' || (status === 'pruned' && !Number.isFinite(last))) return
+    const slopes = observation.quantities?.[i]?.gradient
+    const slope = (axis: number) => {
+      const { parameter } = encoding.axes[axis]
+      return signOf(problem) * unitSlope(parameter, slopes?.[axis] ?? 0, params[parameter.name] as number)
+    }
+    state.trials.push({
+      u,
+      params,
+      value: status === 'infeasible' || !Number.isFinite(last) ? Number.NaN : last,
+      noise: Math.max(0, observation.noise?.[i]?.[0] || 0),
+      gradient: slopes && status === 'ok' ? Float64Array.from(dimensions.ordered, slope) : null,
+      constraints: Float64Array.from(
+        problem.constraints ?? [],
+        (_, c) => observation.constraints?.[i]?.[c] ?? Number.NaN,
+      ),
+      cost: observation.quantities?.[i]?.cost?.[0] ?? Number.NaN,
+      trial: query.trial ?? -1,
+    })
+  })
+  state.failed = state.failed.filter(({ at }) => state.observed - at < COOLDOWN)
+}
+
+/** Whether a trial has a value and no constraint is known to be broken. */
+export const isFeasible = ({ value, constraints }: Trial): boolean =>
+  !Number.isNaN(value) && constraints.every((c) => !(c > 0))
+
+/** The feasible trial of the lowest value (inner sign), the first of equals; undefined while there is none. */
+export const bestTrial = (trials: readonly Trial[]): Trial | undefined =>
+  trials.reduce<Trial | undefined>(
+    (best, trial) => (isFeasible(trial) && !(best && best.value <= trial.value) ? trial : best),
+    undefined,
+  )
+
+/** An estimate of one told trial. */
+export function trialEstimate(problem: Problem, trials: readonly Trial[], best: Trial | undefined): Estimate {
+  if (!best) return { kind: 'best', points: [], step: trials.length }
+  const trial = best.trial >= 0 ? { trial: best.trial } : {}
+  const point = { kind: 'params', params: best.params } as const
+  return { kind: 'best', points: [{ point, values: [signOf(problem) * best.value], ...trial }], step: trials.length }
+}
+
+export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Method<C, SequentialState<S> & Tree> {
+  type State = SequentialState<S> & Tree
+
+  const wants = (config: C, problem: Problem): Want[] => {
+    const quantities = spec.quantities?.(config, problem) ?? []
+    return quantities.length ? [{ kind: 'value' }, { kind: 'quantities', quantities }] : [{ kind: 'value' }]
+  }
+
+  function sceneOf(run: Run<C>, state: State, rng: Rng): Scene<C, S> {
+    const { encoding, dimensions, keys } = memoOf(run, state)
+    const pending = [...Object.values(state.open), ...state.failed].map(({ u }) => u)
+    const apart = (u: Float64Array) => pending.every((v) => u.some((x, i) => Math.abs(x - v[i]) >= SEPARATION))
+    const allowed = (u: Float64Array) => !keys.has(keyOf(u)) && apart(u)
+    return { run, encoding, dimensions, trials: state.trials, pending, allowed, rng, own: state.own }
+  }
+
+  function ask(run: Run<C>, state: State, count: number): { queries: Query[]; done?: string } {
+    const { encoding, sobol, keys } = memoOf(run, state)
+    const rng = new Rng(state.rng)
+    const open = new Set(Object.values(state.open).map(({ u }) => keyOf(u)))
+    const queries: Query[] = []
+    const add = (params: Params) => {
+      const { u } = encoding.encode(params)
+      const id = `q${state.progress.asked++}`
+      state.open[id] = { u, value: Number.NaN }
+      open.add(keyOf(u))
+      queries.push({ id, points: [{ kind: 'params', params }], wants: wants(run.config, run.problem) })
+    }
+    const known = (params: Params) => [keys, open].some((set) => set.has(keyOf(encoding.encode(params).u)))
+    const addFresh = (draw: () => Params) => {
+      const params = freshPoint(encoding, known, draw, (n) => Math.floor(rng.uniform() * n))
+      if (params) add(params)
+      return params !== undefined
+    }
+    const uniform = () => encoding.decode(encoding.axes.map(() => rng.uniform()))
+    const next = sobol ? () => encoding.decode(sobol(state.index++)) : uniform
+    const left = spec.nInitial(run.config, run.problem) - state.trials.length - open.size
+    const initial = state.trials.length ? Math.min(count, left) : count
+    while (queries.length < initial && addFresh(next));
+    if (queries.length < count && state.trials.length) {
+      const suggestion = spec.suggest(sceneOf(run, state, rng), count - queries.length)
+      if (!Array.isArray(suggestion)) return { queries, done: suggestion.done }
+      suggestion.forEach(add)
+    }
+    while (queries.length < count && addFresh(uniform));
+    return { queries }
+  }
+
+  function step(run: Run<C>, state: State, events: readonly Event[]): Outcome<State> {
+    const queries: Query[] = []
+    let status: Status = { phase: 'running' }
+    let exhausted = false
+    for (const event of events) {
+      if (event.type === 'observation') tell(run, state, event, memoOf(run, state))
+      else if (event.type === 'report' && state.open[event.query.id])
+        state.open[event.query.id].value = signOf(run.problem) * event.value
+      else if (event.type === 'capacity') {
+        const asked = ask(run, state, event.count)
+        if (asked.done) status = { phase: 'done', reason: asked.done }
+        exhausted = !asked.done && asked.queries.length < event.count
+        queries.push(...asked.queries)
+      }
+    }
+    if (!exhausted) return { state, queries, status }
+    const until = Object.keys(state.open).length ? 'tell' : 'never'
+    return { state, queries, status, short: { reason: 'every point of the finite space was told or is open', until } }
+  }
+
+  return defineMethod<C, State>({
+    id: spec.id,
+    version: 1,
+    stateVersion: 1,
+    family: 'bayes',
+    title: spec.title,
+    summary: spec.summary,
+    references: spec.references,
+    config: spec.config,
+    recipes: spec.recipes,
+    equations: spec.equations,
+    facts: {
+      spaces: ['search'],
+      parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional'],
+      objectives: 'one',
+      constraints: false,
+      parallel: true,
+      unsolicited: 'accept',
+      invariances: [],
+      heavy: true,
+      ...spec.facts,
+    },
+    needs: (config, problem) => wants(config, problem).map(({ kind }) => kind),
+    check: (config, problem): Issue[] => spec.check?.(config, problem) ?? [],
+    init: (run, seed) =>
+      ({
+        progress: startProgress(),
+        index: 0,
+        trials: [],
+        observed: 0,
+        failed: [],
+        open: {},
+        scramble: rngStream(seed, 'scramble'),
+        rng: rngStream(seed, spec.id),
+        own: spec.init(run, seed),
+      }) as State,
+    step,
+    estimate(run, state) {
+      if (!spec.recommend || !state.trials.length)
+        return trialEstimate(run.problem, state.trials, bestTrial(state.trials))
+      return spec.recommend({ ...sceneOf(run, state, new Rng(rngStream(0, 'recommend'))), pending: [] })
+    },
+  })
+}
