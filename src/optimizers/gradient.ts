@@ -133,6 +133,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       parallel: false,
       unsolicited: 'reject',
       invariances,
+      transient: true,
     },
     equations: (config) => compileRule(program(rule, config, EXAMPLE).source).latex,
     needs: wants,

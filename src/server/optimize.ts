@@ -3,6 +3,7 @@ import type { GradientChunk, OptimizeRequest, StepResponse } from '../core/gen/a
 import type { TensorSpec, Tensors } from '../core/tensor.js'
 import { type Call, until } from './call.js'
 import { fail, idOf, quote } from './codec/basics.js'
+import { giveBack } from './codec/staging.js'
 import { TensorAssembler } from './codec/tensors.js'
 import { draining } from './errors.js'
 import type { Steps } from './steps.js'
@@ -60,7 +61,8 @@ class Chunks {
     if (!points) this.queries.set(queryId, (points = new Map()))
     let assembler = points.get(point)
     if (!assembler) points.set(point, (assembler = new TensorAssembler(specs, 'OBSERVATION_INVALID', this.reserve)))
-    assembler.add(tensor, 'chunk.tensor')
+    // A chunk is all that its message holds.
+    if (assembler.add(tensor, 'chunk.tensor')) giveBack(tensor.data)
   }
 
   private readonly reserve = (bytes: number) => {
