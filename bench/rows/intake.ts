@@ -62,8 +62,8 @@ export const intake: Row = {
       })
       const note = 'asktell also assembles the gradient and checks it for numbers that are not finite'
       return [
-        line('asktell, grpcio', 'stock, grpcio', 'stock grpc-js, keeps nothing', { mark: 2.5, note }),
-        line('asktell', 'stock', 'stock grpc-js, keeps nothing'),
+        line('asktell, grpcio', 'stock, grpcio', 'stock grpc-js, keeps nothing', { note }),
+        line('asktell', 'stock', 'stock grpc-js, keeps nothing', { mark: 2.5 }),
         line('asktell', 'raw', 'raw TCP', { limit: true }),
       ]
     } finally {

@@ -50,7 +50,7 @@ async function measure(
   const peer = new Child(await python(), [source('peers/optuna_suggest.py'), method, '1'])
   try {
     version('optuna', (await peer.read<{ optuna: string }>()).optuna)
-    const most = quick ? 1 : asks
+    const most = quick && method === 'gp' ? 1 : asks
     const ours = async (method: string) => {
       const session = await client.createSession({ method, space, direction: 'minimize', seed: 1 })
       await preload(session, trials)

@@ -31,6 +31,8 @@ export type Facts = {
   /** What it does with an observation of a point it did not ask for. */
   unsolicited: 'accept' | 'reject'
   invariances: readonly Invariance[]
+  /** Tensors that it is told are read within the step and not kept: their memory may then be used for something else. */
+  transient?: boolean
   /** Steps may take milliseconds: run it in the worker pool. */
   heavy?: boolean
 }

@@ -61,7 +61,7 @@ class Writer {
     this.bytes.set(bytes, this.length)
     this.length += bytes.length
   }
-  text(value: string, path: string) {
+  text(value: string, trail: readonly (string | number)[]) {
     this.reserve(8 + 3 * value.length)
     const at = this.length + 8
     // Keys and ids are short and ASCII: the encoder costs more than such a string.
@@ -70,7 +70,7 @@ class Writer {
       for (let code: number; n < value.length && (code = value.charCodeAt(n)) < 0x80; n++) this.bytes[at + n] = code
     if (n < value.length) {
       // UTF-8 has no form for half of a surrogate pair: it would come back as another string.
-      if (/\p{Surrogate}/u.test(value)) throw new TypeError(`state at ${path}: the string is not well-formed Unicode`)
+      if (!value.isWellFormed()) throw new TypeError(`state at ${place(trail)}: the string is not well-formed Unicode`)
       n = encoder.encodeInto(value, this.bytes.subarray(at)).written
     }
     this.size(n)
@@ -81,7 +81,8 @@ class Writer {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function write(out: Writer, tree: Tree, path: string): void {
+/** `trail` is where the tree lies, for errors. */
+function write(out: Writer, tree: Tree, trail: (string | number)[]): void {
   if (tree === null) return out.byte(Tag.null)
   if (tree === false) return out.byte(Tag.false)
   if (tree === true) return out.byte(Tag.true)
@@ -91,17 +92,21 @@ function write(out: Writer, tree: Tree, path: string): void {
   }
   if (typeof tree === 'string') {
     out.byte(Tag.string)
-    return out.text(tree, path)
+    return out.text(tree, trail)
   }
   if (Array.isArray(tree)) {
     out.byte(Tag.array)
     out.size(tree.length)
-    for (let i = 0; i < tree.length; i++) write(out, tree[i], `${path}[${i}]`)
+    for (let i = 0; i < tree.length; i++) {
+      trail.push(i)
+      write(out, tree[i], trail)
+      trail.pop()
+    }
     return
   }
   if (ArrayBuffer.isView(tree)) {
     const kind = ARRAYS.findIndex((A) => tree instanceof A)
-    if (kind < 0) throw new TypeError(`state at ${path}: ${tree.constructor.name} cannot be stored`)
+    if (kind < 0) throw new TypeError(`state at ${place(trail)}: ${tree.constructor.name} cannot be stored`)
     out.byte(Tag.typed + kind)
     out.size(tree.length)
     return out.raw(new Uint8Array(tree.buffer, tree.byteOffset, tree.byteLength))
@@ -109,19 +114,28 @@ function write(out: Writer, tree: Tree, path: string): void {
   if (typeof tree === 'object') {
     const proto = Object.getPrototypeOf(tree)
     if (proto !== Object.prototype && proto !== null)
-      throw new TypeError(`state at ${path}: ${proto?.constructor?.name} is not a plain record`)
+      throw new TypeError(`state at ${place(trail)}: ${proto?.constructor?.name} is not a plain record`)
     const record = tree as { readonly [key: string]: Tree | undefined }
-    const keys = Object.keys(record).filter((key) => record[key] !== undefined)
+    const keys = Object.keys(record)
+    let count = 0
+    for (const key of keys) if (record[key] !== undefined) count++
     out.byte(Tag.record)
-    out.size(keys.length)
+    out.size(count)
     for (const key of keys) {
-      out.text(key, path)
-      write(out, record[key] as Tree, `${path}.${key}`)
+      const value = record[key]
+      if (value === undefined) continue
+      out.text(key, trail)
+      trail.push(key)
+      write(out, value, trail)
+      trail.pop()
     }
     return
   }
-  throw new TypeError(`state at ${path}: a ${typeof tree} cannot be stored`)
+  throw new TypeError(`state at ${place(trail)}: a ${typeof tree} cannot be stored`)
 }
+
+const place = (trail: readonly (string | number)[]): string =>
+  `state${trail.map((at) => (typeof at === 'number' ? `[${at}]` : `.${at}`)).join('')}`
 
 /** Sets an own property; "__proto__" as a key must stay data. */
 function set(record: Record<string, Tree>, key: string, value: Tree): void {
@@ -132,7 +146,7 @@ function set(record: Record<string, Tree>, key: string, value: Tree): void {
 /** Bytes of a tree. Throws TypeError naming the path of a value that is not plain data. */
 export function encodeTree(tree: Tree): Uint8Array {
   const out = new Writer()
-  write(out, tree, 'state')
+  write(out, tree, [])
   return out.bytes === scratch ? scratch.slice(0, out.length) : out.bytes.subarray(0, out.length)
 }
 

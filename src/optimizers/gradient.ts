@@ -156,6 +156,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       unsolicited: 'reject',
       invariances,
       heavy: preset.heavy,
+      transient: true,
     },
     equations: (config) => compileRule(program(rule, config, EXAMPLE).source).latex,
     needs,

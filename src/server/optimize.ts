@@ -4,6 +4,7 @@ import type { TensorSpec, Tensors } from '../core/tensor.js'
 import { type Call, until } from './call.js'
 import { fail, idOf, quote } from './codec/basics.js'
 import type { Ahead } from './codec/query.js'
+import { giveBack } from './codec/staging.js'
 import { TensorAssembler } from './codec/tensors.js'
 import { draining } from './errors.js'
 import type { Steps } from './steps.js'
@@ -65,7 +66,8 @@ class Chunks {
     const points = (parts[part] ??= new Map())
     let assembler = points.get(point)
     if (!assembler) points.set(point, (assembler = new TensorAssembler(specs, 'OBSERVATION_INVALID', this.reserve)))
-    assembler.add(tensor, 'chunk.tensor')
+    // A chunk is all that its message holds.
+    if (assembler.add(tensor, 'chunk.tensor')) giveBack(tensor.data)
   }
 
   private readonly reserve = (bytes: number) => {

@@ -25,6 +25,7 @@ import {
   queryToProto,
 } from './codec/query.js'
 import { states } from './codec/session.js'
+import { giveBack } from './codec/staging.js'
 import { dtypes } from './codec/tensors.js'
 import { draining } from './errors.js'
 import type { Telemetry } from './telemetry.js'
@@ -142,6 +143,9 @@ export class Steps {
       const result = await sessions.step(id, { ...input, signal })
       if (call.draining.aborted && repeatable(input) && result.queries.length === 0 && result.state !== 'done')
         throw draining()
+      if (result.released)
+        for (const { gradients = [] } of input.observations ?? [])
+          for (const tensors of gradients) for (const array of Object.values(tensors)) giveBack(array)
       if (!result.repeated) {
         telemetry.asked(result.queries.length)
         for (const { status } of input.observations ?? []) telemetry.told(status)

@@ -10,7 +10,7 @@ import { type Loaded, load, stepOf } from './load.js'
 import { forgettable, Once } from './once.js'
 import { type Item, Outbox, type Request } from './outbox.js'
 import { Recent, type Revision } from './recent.js'
-import { type Answered, type Head, headOf, packFrame, packInput, packRecord } from './record.js'
+import { type Head, headOf, packAnswer, packFrame, packInput, packRecord } from './record.js'
 import type { Applied, Op, Session } from './session.js'
 
 type Job = { run(session: Session): Promise<void>; fail(error: unknown): void }
@@ -44,10 +44,14 @@ export class Actor {
   private readonly outbox: Outbox
   /** Time spent on the records since the last snapshot, which replay would spend again. */
   private millis = 0
+  /** When the last snapshot was made, on the clock of the process. */
+  private snapshotAt = performance.now()
   /** Answers of a session with snapshot durability, until the next snapshot writes them. */
   private answers = new Map<string, Uint8Array>()
   private requestsSinceTrim = 0
   private requestsKept = 0
+  /** Before this there is nothing to trim. */
+  private nextTrim = 0
   private readonly wakers = new Set<() => void>()
   private readonly recent: Recent
 
@@ -76,6 +80,10 @@ export class Actor {
   }
   private get volatile(): boolean {
     return this.loaded?.session.spec.durability === 'snapshot'
+  }
+  /** Whether its method keeps nothing of the tensors that it is told. */
+  get transient(): boolean {
+    return this.loaded?.session.method.facts.transient === true
   }
   get isLoaded(): boolean {
     return this.loaded !== undefined
@@ -176,8 +184,8 @@ export class Actor {
             : await prepared.answer
         if (requestId && (op || !quiet)) {
           const stored = work.stored ? work.stored(answer) : answer
-          const answered: Answered = { digest, time, revision: session.revision, answer: stored }
-          item.requests = [{ id: requestId, bytes: packFrame(answered) }]
+          const bytes = packAnswer({ digest, time, revision: session.revision, answer: stored })
+          item.requests = [{ id: requestId, bytes }]
         }
         if (this.loaded?.session !== session) throw new AsktellError('STORE_FAILED', 'an earlier write failed')
       } catch (error) {
@@ -272,7 +280,8 @@ export class Actor {
       if (this.snapshotDue()) await this.snapshot(session, true)
       this.requestsSinceTrim += item.requests?.length ?? 0
       // In proportion to what was kept the last time: a request costs a few reads, however many are kept.
-      if (this.requestsSinceTrim >= Math.max(this.context.limits.requests, this.requestsKept / 2)) await this.trim(time)
+      const enough = this.requestsSinceTrim >= Math.max(this.context.limits.requests, this.requestsKept / 2)
+      if (enough && time >= this.nextTrim) await this.trim(time)
     } catch (error) {
       this.warn('a snapshot could not be made', error)
     }
@@ -282,7 +291,8 @@ export class Actor {
     if (!this.loaded) return false
     const { limits } = this.context
     const { tail, snapshotBytes } = this.loaded
-    if (this.volatile) return tail.records >= limits.snapshotSteps
+    if (this.volatile)
+      return tail.records >= limits.snapshotSteps && performance.now() - this.snapshotAt >= limits.snapshotPause
     if (this.millis >= limits.snapshotMillis) return true
     // Never more bytes in snapshots than in the journal: the work stays linear, however long the session.
     return tail.bytes >= snapshotBytes && (tail.records >= limits.snapshotRecords || tail.bytes >= limits.snapshotBytes)
@@ -295,6 +305,7 @@ export class Actor {
     this.loaded.snapshotBytes = bytes.length
     this.loaded.tail = { records: 0, bytes: 0 }
     this.millis = 0
+    this.snapshotAt = performance.now()
     const requests = [...this.answers].map(([id, bytes]) => ({ id, bytes }))
     const written = this.outbox
       .stage({
@@ -332,8 +343,9 @@ export class Actor {
 
   private async trim(time: number) {
     this.requestsSinceTrim = 0
-    const { dropRequests, kept } = await forgettable(this.context, this.id, time)
+    const { dropRequests, kept, nextTime } = await forgettable(this.context, this.id, time)
     this.requestsKept = kept
+    this.nextTrim = nextTime
     if (dropRequests.length > 0) void this.outbox.stage({ dropRequests, spare: true })
   }
 

@@ -70,6 +70,8 @@ export type StepResult = {
   repeated: boolean
   durableStep?: number
   metrics?: Readonly<Record<string, number>>
+  /** The arrays of what was told are the caller's again. */
+  released: boolean
 }
 
 export type ReportInput = Mutation & { queryId: string; step: number; value: number }

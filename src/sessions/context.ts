@@ -15,8 +15,9 @@ export type Limits = {
   snapshotBytes: number
   /** ...or when replay would take this long, in milliseconds. */
   snapshotMillis: number
-  /** With snapshot durability: steps between snapshots. */
+  /** With snapshot durability: steps between snapshots, and milliseconds, whatever takes longer. */
   snapshotSteps: number
+  snapshotPause: number
   /** Bytes of journal per session above which its oldest part is given up, back to a snapshot: no forks from before. */
   journalBytes: number
   /** Milliseconds without a call after which a session leaves memory. */
@@ -40,6 +41,7 @@ export const LIMITS: Limits = {
   snapshotBytes: 4 << 20,
   snapshotMillis: 2000,
   snapshotSteps: 100,
+  snapshotPause: 200,
   journalBytes: 4 * 2 ** 30,
   idle: 10 * 60_000,
   memory: 2 ** 30,

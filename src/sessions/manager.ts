@@ -28,7 +28,7 @@ import { load, openSession, readBirth, readHead, stepOf } from './load.js'
 import { checkBudget, negotiate, type Settings, type Spec } from './negotiate.js'
 import { forgettable, Once } from './once.js'
 import type { Item } from './outbox.js'
-import { type Answered, type Birth, digest, headOf, pack, packFrame, packInput, packRecord, unpack } from './record.js'
+import { type Birth, digest, headOf, pack, packAnswer, packFrame, packInput, packRecord, unpack } from './record.js'
 import type { Op, Session, SessionTree } from './session.js'
 import { type Step, stepWork, unslim } from './step.js'
 import { LEDGER } from './stores/store.js'
@@ -260,8 +260,9 @@ export class SessionManager implements Sessions {
       () => this.stepOrWait(actor, input, op, body),
       resume,
     )
-    if (!repeated) return { ...answer, repeated }
-    return { ...(await actor.read((session) => unslim(session, answer))), repeated }
+    const released = actor.transient
+    if (!repeated) return { ...answer, repeated, released }
+    return { ...(await actor.read((session) => unslim(session, answer))), repeated, released }
   }
 
   private async stepOrWait(
@@ -271,7 +272,8 @@ export class SessionManager implements Sessions {
     body: string,
     told?: Step['metrics'],
   ): Promise<Step> {
-    const until = performance.now() + (input.wait ?? 0)
+    if (!input.wait) return actor.mutate<Step>(input, body, stepWork(actor, op, told))
+    const until = performance.now() + input.wait
     let wake: (() => void) | undefined
     let timer: NodeJS.Timeout | undefined
     let changed = false
@@ -526,6 +528,6 @@ function checkId(id: string) {
 }
 
 const answered = (digest: string, time: number, answer: unknown): Uint8Array =>
-  packFrame({ digest, time, revision: 0, answer } satisfies Answered)
+  packAnswer({ digest, time, revision: 0, answer })
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

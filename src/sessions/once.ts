@@ -1,7 +1,7 @@
 /** Idempotency: a request id is answered once, and every repeat gets that answer. */
 import { AsktellError } from '../core/errors.js'
 import type { Context } from './context.js'
-import { type Answered, intact, unpackFrame } from './record.js'
+import { intact, type Stamp, stampOf, unpackAnswer } from './record.js'
 
 const LONGEST_ID = 128
 
@@ -51,23 +51,24 @@ export class Once {
   ) {
     const bytes = await this.stored(requestId)
     if (!bytes) return { answer: await call(), repeated: false }
-    const answered = intact(() => unpackFrame<Answered>(bytes), `the answer to request "${requestId}"`)
+    const answered = intact(() => unpackAnswer(bytes), `the answer to request "${requestId}"`)
     if (answered.digest !== digest) throw reused(requestId)
     const stored = answered.answer as A
     return { answer: (await resume?.(stored)) ?? stored, repeated: true }
   }
 }
 
-/** Request ids whose answers are both old and many requests ago, and how many others there are. Reads all of them. */
+/**
+ * Request ids whose answers are both old and many requests ago, how many others there are, and when the oldest of those
+ * is old. Reads all of them.
+ */
 export async function forgettable({ store, limits }: Context, session: string, now: number) {
-  const all: { id: string; time: number; revision: number }[] = []
-  for await (const { id, bytes } of store.requests(session)) {
-    const { time, revision } = unpackFrame<Answered>(bytes)
-    all.push({ id, time, revision })
-  }
+  const all: ({ id: string } & Stamp)[] = []
+  for await (const { id, bytes } of store.requests(session)) all.push({ id, ...stampOf(bytes) })
   all.sort((a, b) => b.time - a.time || b.revision - a.revision)
   const old = all.slice(limits.requests).filter(({ time }) => time < now - limits.requestAge)
-  return { dropRequests: old.map(({ id }) => id), kept: all.length - old.length }
+  const kept = all.length - old.length
+  return { dropRequests: old.map(({ id }) => id), kept, nextTime: (all[kept - 1]?.time ?? now) + limits.requestAge }
 }
 
 const reused = (requestId: string): AsktellError =>

@@ -1,5 +1,5 @@
 /** How sessions are laid out in bytes: spec, head, journal records and stored answers, each in a frame. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { crc32c } from '@node-rs/crc32'
 import { AsktellError } from '../core/errors.js'
 import { decodeTree, encodeTree, type Tree } from '../core/tree.js'
@@ -79,27 +79,48 @@ export const eventsOf = (bytes: Uint8Array): WatchEvent[] => unpack(split(bytes)
 
 /** The stored answer to a request. */
 export type Answered = { digest: string; time: number; revision: number; answer: unknown }
+export type Stamp = Pick<Answered, 'time' | 'revision'>
+
+const STAMP_BYTES = 16
+
+/** An answer: f64 time and f64 revision, which are read of all answers, and the rest. */
+export function packAnswer({ time, revision, ...rest }: Answered): Uint8Array {
+  const stamp = new Uint8Array(STAMP_BYTES)
+  const view = new DataView(stamp.buffer)
+  view.setFloat64(0, time, true)
+  view.setFloat64(8, revision, true)
+  return frame(stamp, pack(rest))
+}
+function stampIn(payload: Uint8Array): Stamp {
+  if (payload.length < STAMP_BYTES) throw new Damage('the answer is cut short')
+  const view = new DataView(payload.buffer, payload.byteOffset)
+  return { time: view.getFloat64(0, true), revision: view.getFloat64(8, true) }
+}
+export const stampOf = (bytes: Uint8Array): Stamp => stampIn(unframe(bytes))
+export function unpackAnswer(bytes: Uint8Array): Answered {
+  const payload = unframe(bytes)
+  return { ...stampIn(payload), ...unpack<Omit<Answered, keyof Stamp>>(payload.subarray(STAMP_BYTES)) }
+}
 
 /** A hash of a request's body. Bulk arrays enter by their CRC32C, which costs no time next to reading them. */
-export function digest(kind: string, body: unknown): string {
-  const summary = (value: unknown): unknown => {
-    if (ArrayBuffer.isView(value))
-      return [
-        value.constructor.name,
-        value.byteLength,
-        crc32c(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)),
-      ]
-    if (Array.isArray(value)) return value.map(summary)
-    if (value !== null && typeof value === 'object')
-      return Object.fromEntries(
-        Object.entries(value)
-          .filter(([, field]) => field !== undefined)
-          .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([key, field]) => [key, summary(field)]),
-      )
-    return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+export const digest = (kind: string, body: unknown): string => hash('sha256', kind + canonical(body), 'base64')
+
+/** Plain data as text, the same whatever the order of fields. */
+function canonical(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (value === null || typeof value !== 'object') return String(value)
+  if (ArrayBuffer.isView(value)) {
+    const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    return `${value.constructor.name} ${value.byteLength} ${crc32c(bytes)}`
   }
-  return createHash('sha256')
-    .update(JSON.stringify([kind, summary(body)]))
-    .digest('hex')
+  let text = ''
+  if (Array.isArray(value)) {
+    for (const item of value) text += `${canonical(item)},`
+    return `[${text}]`
+  }
+  for (const key of Object.keys(value).sort()) {
+    const field = (value as Record<string, unknown>)[key]
+    if (field !== undefined) text += `${JSON.stringify(key)}:${canonical(field)},`
+  }
+  return `{${text}}`
 }

@@ -4,7 +4,7 @@ import type { Actor, Work } from './actor.js'
 import type { LeasedQuery, StepResult } from './api.js'
 import type { Applied, Op, Session, Short } from './session.js'
 
-export type Step = Omit<StepResult, 'repeated'>
+export type Step = Omit<StepResult, 'repeated' | 'released'>
 
 /** `told`: the metrics of a tell whose call goes on with this. */
 export function stepWork(actor: Actor, op: Op & { op: 'step' }, told?: Step['metrics']): Work<Step> {

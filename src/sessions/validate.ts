@@ -1,5 +1,6 @@
 /** Checks what clients tell against what was asked. Pure: a refusal has changed nothing. */
 import type { Issue } from '../core/errors.js'
+import { allFinite } from '../core/finite.js'
 import {
   type Observation,
   type Point,
@@ -170,12 +171,13 @@ export function checkObservation(
 /** Strings in plain data that are half a surrogate pair somewhere: no encoding can carry them. */
 export function illFormed(value: unknown, at: string, issues: Issue[]): Issue[] {
   if (typeof value === 'string') {
-    if (/\p{Surrogate}/u.test(value)) issues.push({ path: at, message: 'expected well-formed Unicode text' })
+    if (!value.isWellFormed()) issues.push({ path: at, message: 'expected well-formed Unicode text' })
   } else if (Array.isArray(value)) for (let i = 0; i < value.length; i++) illFormed(value[i], `${at}[${i}]`, issues)
   else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value))
-    for (const [key, field] of Object.entries(value)) {
+    for (const key of Object.keys(value)) {
       illFormed(key, at, issues)
-      illFormed(field, at ? `${at}.${key}` : key, issues)
+      const field = (value as Record<string, unknown>)[key]
+      if (typeof field === 'string' || typeof field === 'object') illFormed(field, at ? `${at}.${key}` : key, issues)
     }
   return issues
 }
@@ -234,23 +236,6 @@ function checkArrays<T>(
     if (array) clean[name] = array
   }
   return clean
-}
-
-/** x*0 is NaN exactly when x is not finite; four sums keep the additions independent. */
-export function allFinite(array: FloatArray): boolean {
-  let a = 0
-  let b = 0
-  let c = 0
-  let d = 0
-  const whole = array.length & ~3
-  for (let i = 0; i < whole; i += 4) {
-    a += array[i] * 0
-    b += array[i + 1] * 0
-    c += array[i + 2] * 0
-    d += array[i + 3] * 0
-  }
-  for (let i = whole; i < array.length; i++) a += array[i] * 0
-  return a + b + c + d === 0
 }
 
 /**

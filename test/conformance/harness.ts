@@ -106,6 +106,14 @@ function checkPoint(point: Point, space: Space, resolve: (name: string) => Tenso
   }
 }
 
+/** Ruins the tensors that were told, as whoever uses their memory next does. */
+function scribble(events: readonly Event[]): void {
+  for (const event of events)
+    if (event.type === 'observation')
+      for (const tensors of event.observation.gradients ?? [])
+        for (const array of Object.values(tensors)) array.fill(Number.NaN)
+}
+
 /** Runs a method on a problem. Throws BrokenContract where the method breaks a promise. */
 export function play(method: AnyMethod, rawConfig: unknown, oracle: TestProblem, options: Options): Play {
   const { problem } = oracle
@@ -152,6 +160,7 @@ export function play(method: AnyMethod, rawConfig: unknown, oracle: TestProblem,
   const step = (events: readonly Event[]) => {
     const outcome = method.step(run(), state, events)
     state = outcome.state as Tree
+    if (method.facts.transient) scribble(events)
     const capacity = events.reduce((n, e) => n + (e.type === 'capacity' ? e.count : 0), 0)
     const observed = events.reduce((n, e) => n + (e.type === 'observation' ? 1 : 0), 0)
     const { queries, short, status } = outcome

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import { create, equals, fromBinary, toBinary, toJson } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -9,10 +10,10 @@ import { TensorSchema, TensorsSchema } from '../../src/core/gen/asktell/v1/tenso
 import type { Want } from '../../src/core/query.js'
 import type { Space } from '../../src/core/space.js'
 import { DTYPES, type Dtype, type FloatArray, type TensorSpec } from '../../src/core/tensor.js'
+import { Encoded } from '../../src/server/codec/encoded.js'
 import { observationFromProto, wantToProto } from '../../src/server/codec/query.js'
 import { sessionPath, spaceFromProto, spaceToProto } from '../../src/server/codec/space.js'
 import { decodeInto, encode, TensorAssembler, tensorsFromProto } from '../../src/server/codec/tensors.js'
-import { Encoded } from '../../src/server/codec/wire.js'
 import { protocolPath } from '../../src/server/errors.js'
 import { compile } from '../../src/server/http/template.js'
 
@@ -78,7 +79,7 @@ describe('tensor encodings', () => {
   it('use the memory of an answer again once it is in its frame, and not before', () => {
     const values = new Float32Array(1 << 15).fill(1)
     const message = (data: Uint8Array) =>
-      new Encoded(TensorSchema, create(TensorSchema, { name: 'x', dtype: 1, data })).toBuffer()
+      Encoded.of(TensorSchema, create(TensorSchema, { name: 'x', dtype: 1, data })).toBuffer()
     const first = encode(values, 'f32')
     expect(encode(values, 'f32').buffer).not.toBe(first.buffer)
     const framed = message(first)
@@ -277,7 +278,7 @@ describe('paths', () => {
 })
 
 describe('large messages', () => {
-  it('are the bytes of a general writer, read by a general reader', () => {
+  it('are the bytes of a general writer, read by a general reader', async () => {
     const tensors = (n: number) => ({
       tensors: [
         { name: 'a', data: new Uint8Array(n).fill(1) },
@@ -295,12 +296,14 @@ describe('large messages', () => {
           { id: 'o', points: [{ kind: { case: 'tensors', value: {} } }, { kind: { case: undefined } }] },
         ],
       })
-      const encoded = new Encoded(StepResponseSchema, message)
+      const encoded = Encoded.of(StepResponseSchema, message)
       const bytes = encoded.toBuffer()
       expect(bytes.length).toBe(encoded.byteLength)
       expect(equals(StepResponseSchema, fromBinary(StepResponseSchema, bytes), message)).toBe(true)
-      const framed = Buffer.alloc(5 + bytes.length)
-      encoded.copy(framed, 5)
+      const sink = new PassThrough({ highWaterMark: 1 << 20 })
+      await new Promise((done) => Encoded.of(StepResponseSchema, message).writeTo(sink, done))
+      const framed = sink.read() as Buffer
+      expect([framed[0], framed.readUInt32BE(1)]).toEqual([0, bytes.length])
       expect(framed.subarray(5).equals(bytes)).toBe(true)
     }
   })

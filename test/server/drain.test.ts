@@ -7,7 +7,14 @@ import { MemoryStore } from '../../src/sessions/stores/memory.js'
 import { refusal, refused, searchSession, start } from './clients.js'
 import type { FakeSessions } from './fake-sessions.js'
 
-const answer: StepResult = { revision: 1, queries: [], state: 'running', statusMessage: '', repeated: false }
+const answer: StepResult = {
+  revision: 1,
+  queries: [],
+  state: 'running',
+  statusMessage: '',
+  repeated: false,
+  released: false,
+}
 
 const told = (queryId: string, value: number) => ({ queryId, values: [{ values: [value] }] })
 

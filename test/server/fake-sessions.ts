@@ -137,6 +137,7 @@ export function fakeSessions(): FakeSessions {
         state: info.state,
         statusMessage: '',
         repeated: false,
+        released: false,
         metrics: { told: info.counts.told },
       }
       if (input.requestId) answered.set(input.requestId, result)

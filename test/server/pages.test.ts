@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
@@ -175,6 +176,8 @@ describe('services beside the API', () => {
     expect(files[0].service[0].method).toHaveLength(Asktell.methods.length)
     expect(files.map(({ name }) => name)).toContain('asktell/v1/tensor.proto')
     call.end()
+    const [{ code }] = await once(call as never, 'status')
+    expect(code).toBe(0)
     client.close()
   })
 })

@@ -1,6 +1,7 @@
 /** Every method of the catalogue through the session layer: a restart at any step changes nothing. */
 import { expect, it } from 'vitest'
 import { methods as blackbox } from '../../src/blackbox/catalogue.gen.js'
+import { allFinite } from '../../src/core/finite.js'
 import type { AnyMethod } from '../../src/core/method.js'
 import type { Observation, Point, Quantity, Query } from '../../src/core/query.js'
 import { parseConfig } from '../../src/core/schema.js'
@@ -9,7 +10,6 @@ import type { Tensors } from '../../src/core/tensor.js'
 import { methods as gradient } from '../../src/optimizers/catalogue.gen.js'
 import type { Sessions } from '../../src/sessions/api.js'
 import { openManager } from '../../src/sessions/index.js'
-import { allFinite } from '../../src/sessions/validate.js'
 import { problem } from '../problems/index.js'
 import { BreakableStore, Clock } from './fakes.js'
 

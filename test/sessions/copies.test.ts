@@ -77,7 +77,7 @@ describe('forks', () => {
   })
 
   it('are refused where there is nothing to fork', async () => {
-    const sessions = await open({ limits: { snapshotSteps: 3 } })
+    const sessions = await open({ limits: { snapshotSteps: 3, snapshotPause: 0 } })
     await sessions.create(spec, { id: 'a' })
     expect(await refusal(sessions.fork('a', { revision: 9 }))).toMatchObject({ path: 'revision' })
     expect(await refusal(sessions.fork('a', { config: { most: 2 } }))).toMatchObject({ reason: 'NOT_MUTABLE' })

@@ -77,7 +77,7 @@ describe('restart', () => {
 
   it('resumes gradient sessions with snapshot durability at the step that was promised', async () => {
     const store = new BreakableStore()
-    const start = () => open({ store, limits: { snapshotSteps: 4 } })
+    const start = () => open({ store, limits: { snapshotSteps: 4, snapshotPause: 0 } })
     const sessions = await start()
     await sessions.create({ method: 'slope', problem: tensors, durability: 'snapshot', seed: 0 }, { id: 'a' })
     const gradients = [{ w: new Float32Array(20).fill(1), b: Float64Array.of(0.5) }]
@@ -352,7 +352,7 @@ describe('a store that fails', () => {
     const store = new BreakableStore()
     const warnings: string[] = []
     const hooks = { warn: (message: string) => void warnings.push(message) }
-    const sessions = await open({ store, hooks, limits: { snapshotSteps: 2 } })
+    const sessions = await open({ store, hooks, limits: { snapshotSteps: 2, snapshotPause: 0 } })
     await sessions.create({ method: 'slope', problem: tensors, durability: 'snapshot' }, { id: 'a' })
     store.failing = new AsktellError('STORAGE_FULL', 'full')
     let { queries, durableStep } = await sessions.step('a', { count: 1 })

@@ -1,5 +1,5 @@
 /**
- * Dense float64 linear algebra on one core: SIMD WebAssembly, compiled from `assembly/` by scripts/build-linalg.mjs.
+ * Dense float64 linear algebra on one core: SIMD WebAssembly, compiled from `assembly/` by scripts/build-assembly.mjs.
  * Matrices are row-major in the memory of a Workspace, and kernels take pointers into it. The same operations give
  * the same bits everywhere.
  */

@@ -1,26 +1,31 @@
 /**
- * Buffers for large answers, between the session's arrays and the frame that is sent: used again, because fresh memory
- * of such a size costs more than the copy into it, in page faults and in collections that it brings about.
+ * Memory for bulk that passes through: messages under assembly, gradients until their step, answers until they are sent.
+ * It is used again, because fresh memory of such a size costs more than the copy into it, in page faults and in
+ * collections that it brings about.
  */
-const LARGE = 64 << 10
-const MOST_BYTES = 64 << 20
+const LEAST = 4 << 10
+const MOST_BYTES = 192 << 20
 
-const free: Uint8Array<ArrayBuffer>[] = []
-const lent = new WeakSet<Uint8Array>()
+const free: ArrayBuffer[] = []
+const lent = new WeakSet<ArrayBufferLike>()
 let kept = 0
 
-/** Bytes to be filled by the caller. Those that never come back are collected like any others. */
+/** Bytes to be filled by the caller, at the beginning of a buffer of their own. What never comes back is collected. */
 export function borrow(size: number): Uint8Array<ArrayBuffer> {
-  const at = free.findLastIndex(({ length }) => length === size)
-  const bytes = at < 0 ? new Uint8Array(size) : free.splice(at, 1)[0]
+  if (size < LEAST) return new Uint8Array(size)
+  const at = free.findLastIndex(({ byteLength }) => byteLength === size)
+  const buffer = at < 0 ? new ArrayBuffer(size) : free.splice(at, 1)[0]
   if (at >= 0) kept -= size
-  if (size >= LARGE) lent.add(bytes)
-  return bytes
+  lent.add(buffer)
+  return new Uint8Array(buffer)
 }
 
-/** The bytes were copied and will not be read again. Others than borrowed ones are left alone. */
-export function giveBack(bytes: Uint8Array): void {
-  if (!lent.delete(bytes)) return
-  free.push(bytes as Uint8Array<ArrayBuffer>)
-  for (kept += bytes.length; kept > MOST_BYTES; ) kept -= (free.shift() as Uint8Array).length
+/**
+ * The bytes will not be read again, nor anything else in their buffer, all of which is then lent anew. Others than
+ * borrowed ones are left alone.
+ */
+export function giveBack({ buffer }: ArrayBufferView): void {
+  if (!lent.delete(buffer)) return
+  free.push(buffer as ArrayBuffer)
+  for (kept += buffer.byteLength; kept > MOST_BYTES; ) kept -= (free.shift() as ArrayBuffer).byteLength
 }

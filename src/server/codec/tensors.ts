@@ -19,9 +19,11 @@ export const dtypes = enumTable<ProtoDtype, Dtype>([
   [ProtoDtype.F16, 'f16'],
 ])
 
-/** The array in which a session computes with this tensor. */
-export const arrayFor = (spec: TensorSpec): FloatArray =>
-  spec.dtype === 'f64' ? new Float64Array(elements(spec.shape)) : new Float32Array(elements(spec.shape))
+/** An array for this tensor, to be filled by the caller. */
+export function arrayFor({ dtype, shape }: TensorSpec): FloatArray {
+  const { buffer } = borrow(elements(shape) * (dtype === 'f64' ? 8 : 4))
+  return dtype === 'f64' ? new Float64Array(buffer) : new Float32Array(buffer)
+}
 
 /** Decodes packed bytes into `into` from element `at` on. The bytes need not be aligned. */
 export function decodeInto(bytes: Uint8Array, dtype: Dtype, into: FloatArray, at: number): void {
@@ -93,7 +95,8 @@ export class TensorAssembler {
     this.specs = new Map(specs.map((spec) => [spec.name, spec]))
   }
 
-  add(tensor: ProtoTensor, path: string): void {
+  /** Whether the bytes were copied: else an array lies on them. */
+  add(tensor: ProtoTensor, path: string): boolean {
     const { name, data } = tensor
     const spec = this.specs.get(name)
     if (!spec) return fail(`${path}.name`, `the space has no tensor ${quote(name)}`, this.reason)
@@ -115,9 +118,10 @@ export class TensorAssembler {
       this.reserve(size * (spec.dtype === 'f64' ? 8 : 4))
       const view = end - start === size ? viewOf(tensor, dtype, spec) : undefined
       this.arrays.set(name, (array = view ?? arrayFor(spec)))
-      if (view) return
+      if (view) return false
     }
     decodeInto(data, dtype, array, start)
+    return true
   }
 
   private cover(name: string, start: number, end: number, path: string): void {

@@ -1,8 +1,17 @@
-/** The gRPC transport: bytes in, bytes out, everything else is the dispatcher's. */
-import type { EventEmitter } from 'node:events'
+/**
+ * The gRPC transport, on node:http2: bytes in, bytes out, everything else is the dispatcher's. Framing, windows and
+ * deadlines follow "gRPC over HTTP/2" (grpc.io, PROTOCOL-HTTP2); docs/decisions/0006 says why not grpc-js.
+ */
 import { readFileSync } from 'node:fs'
-import type { ServerHttp2Session } from 'node:http2'
-import type { Readable, Writable } from 'node:stream'
+import {
+  createSecureServer,
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
 import {
   type DescFile,
   type DescMethod,
@@ -12,127 +21,115 @@ import {
   toBinary,
 } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
-import {
-  type Metadata,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  ServerInterceptingCall,
-  type ServerInterceptor,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-} from '@grpc/grpc-js'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 import { AsktellError } from '../../core/errors.js'
 import { Asktell } from '../../core/gen/asktell/v1/service_pb.js'
 import type { Authorizer } from '../auth.js'
-import type { Dispatcher, Origin } from '../call.js'
+import { type Dispatcher, isStream } from '../call.js'
+import { Encoded } from '../codec/encoded.js'
 import type { Config } from '../config.js'
-import { GONE, pump } from '../pump.js'
 import { requestId } from '../request-id.js'
 import type { Transport } from '../transport.js'
-import { grpcService } from './adapter.js'
-import { toStatus, withReason } from './status.js'
-import { raiseConnectionWindow, raiseStreamWindow } from './window.js'
+import { GrpcJsServices, type Route } from './adapter.js'
+import { GrpcCall } from './call.js'
+import { statusOf } from './status.js'
 
+/** Of a stream and of a connection: what may be on its way in before an answer comes back. */
 const WINDOW_BYTES = 16 << 20
-
-type AnyCall =
-  | ServerUnaryCall<Buffer, Message>
-  | ServerReadableStream<Buffer, Message>
-  | ServerWritableStream<Buffer, Message>
-  | ServerDuplexStream<Buffer, Message>
+const FRAME_BYTES = 1 << 20
+const KEEP_ALIVE_MS = 60_000
 
 export async function startGrpc(config: Config, dispatcher: Dispatcher, authorizer: Authorizer): Promise<Transport> {
-  const server = new Server({
-    'grpc.max_receive_message_length': config.maxMessageBytes,
-    'grpc.max_send_message_length': -1,
-    'grpc.max_concurrent_streams': config.maxConcurrentStreams,
-    'grpc.enable_channelz': 0,
-    interceptors: [guard(authorizer)],
-  })
-  raiseStreamWindow(server, WINDOW_BYTES)
-
-  server.addService(
-    grpcService(Asktell),
-    Object.fromEntries(Asktell.methods.map((method) => [method.localName, handler(method, dispatcher)])),
-  )
   const names = ['', Asktell.typeName]
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING' as const])))
-  health.addToServer(server)
-  reflection(Asktell).addToServer(server)
+  const standard = new GrpcJsServices(dispatcher.draining)
+  health.addToServer(standard as never)
+  reflection(Asktell).addToServer(standard as never)
+  const routes = new Map<string, Route>(standard.routes)
+  for (const method of Asktell.methods) routes.set(`/${Asktell.typeName}/${method.name}`, route(method, dispatcher))
 
-  const credentials = config.tls
-    ? ServerCredentials.createSsl(null, [
-        { cert_chain: readFileSync(config.tls.cert), private_key: readFileSync(config.tls.key) },
-      ])
-    : ServerCredentials.createInsecure()
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`${host}:${config.grpcPort}`, credentials, (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    ),
-  )
-  // Without channelz grpc-js forgets its connections, and forceShutdown would leave them open.
-  const connections = new Set<ServerHttp2Session>()
-  raiseConnectionWindow(server, WINDOW_BYTES, (session) => {
-    connections.add(session)
-    session.once('close', () => connections.delete(session))
+  const server = listener(config)
+  const sessions = new Set<ServerHttp2Session>()
+  const sockets = new Set<Socket>()
+  server.on('session', (session) => {
+    session.setLocalWindowSize(WINDOW_BYTES)
+    session.on('error', () => {})
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+  })
+  server.on('connection', (socket: Socket) => {
+    socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('stream', (stream, headers) => void answer(stream, headers, routes, authorizer, config.maxMessageBytes))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(config.grpcPort, config.host, () => {
+      server.removeListener('error', reject)
+      resolve()
+    })
   })
 
   return {
-    port,
+    port: (server.address() as AddressInfo).port,
     drain() {
       for (const name of names) health.setStatus(name, 'NOT_SERVING')
     },
     close: (deadline) =>
       new Promise((resolve) => {
+        // A session that is closing would wait for a peer that no longer reads.
         const cut = () => {
-          server.forceShutdown()
-          for (const session of connections) session.destroy()
-          resolve()
+          for (const socket of sockets) socket.destroy()
         }
-        server.tryShutdown(cut)
+        server.close(() => resolve())
+        for (const session of sessions) session.close()
         if (deadline.aborted) cut()
         else deadline.addEventListener('abort', cut, { once: true })
       }),
   }
 }
 
-/** Who calls, from the guard to the handler, which gets the same metadata. */
-const principals = new WeakMap<Metadata, string>()
+function listener({ tls, maxConcurrentStreams }: Config): Http2Server {
+  const options = {
+    settings: { maxConcurrentStreams, initialWindowSize: WINDOW_BYTES, maxFrameSize: FRAME_BYTES },
+    // Messages have limits of their own.
+    maxSessionMemory: Number.MAX_SAFE_INTEGER,
+  }
+  if (!tls) return createServer(options)
+  return createSecureServer({ ...options, cert: readFileSync(tls.cert), key: readFileSync(tls.key) })
+}
 
-/** Lets nobody in whom the policy does not name, and gives every status a reason, also those of grpc-js itself. */
-function guard(authorizer: Authorizer): ServerInterceptor {
-  return (descriptor, call) => {
-    const send = call.sendStatus.bind(call)
-    call.sendStatus = (status) => send(withReason(status))
-    return new ServerInterceptingCall(call, {
-      start: (next) =>
-        next({
-          onReceiveMetadata(metadata, forward) {
-            try {
-              principals.set(metadata, authorizer.check(descriptor.path.slice(1), credentials(metadata)))
-              forward(metadata)
-            } catch (error) {
-              call.sendStatus(toStatus(error))
-            }
-          },
-          onReceiveMessage: (message, forward) => forward(message),
-          onReceiveHalfClose: (forward) => forward(),
-          onCancel() {},
-        }),
-    })
+/** Runs one call from its headers to its status. */
+async function answer(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  routes: ReadonlyMap<string, Route>,
+  authorizer: Authorizer,
+  maxMessageBytes: number,
+): Promise<void> {
+  const { ':method': verb, ':path': path = '', 'content-type': type = '' } = headers
+  if (verb !== 'POST' || !/^application\/grpc(\+proto)?(;|$)/.test(type)) {
+    stream.on('error', () => {})
+    stream.respond({ ':status': verb === 'POST' ? 415 : 405 }, { endStream: true })
+    return
+  }
+  const call = new GrpcCall(stream, headers, maxMessageBytes)
+  try {
+    call.open(authorizer.check(path.slice(1), credentials(call)))
+    const run = routes.get(path)
+    if (!run) throw new AsktellError('UNSUPPORTED', `there is no call ${path}`)
+    await run(call)
+    call.end()
+  } catch (error) {
+    call.end(statusOf(error))
   }
 }
 
-const text = (metadata: Metadata, key: string): string | undefined => metadata.get(key)[0]?.toString()
-const credentials = (metadata: Metadata) => ({
-  authorization: text(metadata, 'authorization'),
-  apiKey: text(metadata, 'x-api-key'),
+const credentials = (call: GrpcCall) => ({
+  authorization: call.header('authorization'),
+  apiKey: call.header('x-api-key'),
 })
 
 function parse(method: DescMethod, bytes: Buffer): Message {
@@ -143,47 +140,31 @@ function parse(method: DescMethod, bytes: Buffer): Message {
   }
 }
 
-async function* messages(method: DescMethod, call: Readable) {
-  // Else sixteen messages are read ahead, however large; Node has no public way to say so afterwards.
-  const state = (call as Readable & { _readableState?: { highWaterMark: number } })._readableState
-  if (state) state.highWaterMark = 1
-  // Kept open when left early: the status still has to go out.
-  for await (const bytes of call.iterator({ destroyOnReturn: false })) yield parse(method, bytes)
+async function* messages(method: DescMethod, call: GrpcCall): AsyncGenerator<Message> {
+  for (let bytes = await call.next(); bytes; bytes = await call.next()) yield parse(method, bytes)
 }
 
-function handler(method: DescMethod, dispatcher: Dispatcher) {
+function route(method: DescMethod, dispatcher: Dispatcher): Route {
   const streamsIn = method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming'
-  return async (call: AnyCall, callback?: sendUnaryData<Message>) => {
-    const gone = new AbortController()
-    let finished = false
-    // grpc-js says so after every call; an abort costs something, so it is kept for those that have not ended.
-    ;(call as EventEmitter).on('cancelled', () => finished || gone.abort(GONE))
-    const origin: Origin = {
+  return async (call) => {
+    const read = async () => (streamsIn ? messages(method, call) : parse(method, await call.only()))
+    const answer = await dispatcher.run(method, read, {
       transport: 'grpc',
-      requestId: requestId(text(call.metadata, 'x-request-id')),
-      principal: principals.get(call.metadata) ?? '',
-      traceparent: text(call.metadata, 'traceparent'),
-      signal: gone.signal,
+      requestId: requestId(call.header('x-request-id')),
+      principal: call.principal,
+      traceparent: call.header('traceparent'),
+      signal: call.signal,
+    })
+    if (!isStream(answer)) return call.send(Encoded.of(method.output, answer))
+    call.begin()
+    let sent: Promise<void> = Promise.resolve()
+    for await (const message of answer) {
+      await sent
+      sent = call.send(Encoded.of(method.output, message))
+      // Awaited in the next round; a failure in between must not count as unhandled.
+      sent.catch(() => {})
     }
-    try {
-      const read = () =>
-        streamsIn
-          ? messages(method, call as unknown as Readable)
-          : parse(method, (call as ServerUnaryCall<Buffer, Message>).request)
-      const answer = await dispatcher.run(method, read, origin)
-      if (callback) {
-        finished = true
-        return callback(null, answer as Message)
-      }
-      await pump(answer as AsyncIterable<Message>, call as unknown as Writable, gone.signal)
-      finished = true
-      ;(call as ServerWritableStream<Buffer, Message>).end()
-    } catch (error) {
-      const status = toStatus(error)
-      finished = true
-      if (callback) callback(status as never)
-      else call.emit('error', status)
-    }
+    await sent
   }
 }
 

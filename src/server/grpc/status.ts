@@ -1,30 +1,33 @@
-/** gRPC statuses that say their reason, whoever sends them. */
-import { status as Code, Metadata } from '@grpc/grpc-js'
-import { AsktellError, ERRORS, type Reason } from '../../core/errors.js'
+/** gRPC statuses as trailers: a code, a message, and google.rpc.Status with the reason. */
+import { ERRORS } from '../../core/errors.js'
 import { asError, statusDetails } from '../errors.js'
 
-export const DETAILS = 'grpc-status-details-bin'
+export type Status = { readonly [header: string]: string }
 
-type Status = { code: Code; details: string; metadata?: Metadata | null }
+export const OK: Status = { 'grpc-status': '0' }
 
-export function toStatus(thrown: unknown): Status & { metadata: Metadata } {
+/** A status that a service written for grpc-js chose itself. */
+export class ForeignStatus extends Error {
+  readonly code: number
+
+  constructor(status: unknown) {
+    const { code, details, message } = status as { code?: number; details?: string; message?: string }
+    super(details ?? message)
+    this.code = code ?? ERRORS.INTERNAL.grpc
+  }
+}
+
+export function statusOf(thrown: unknown): Status {
+  if (thrown instanceof ForeignStatus)
+    return { 'grpc-status': String(thrown.code), 'grpc-message': percentEncoded(thrown.message) }
   const error = asError(thrown)
-  const metadata = new Metadata()
-  metadata.set(DETAILS, Buffer.from(statusDetails(error)))
-  return { code: ERRORS[error.reason].grpc, details: error.message, metadata }
+  return {
+    'grpc-status': String(ERRORS[error.reason].grpc),
+    'grpc-message': percentEncoded(error.message),
+    'grpc-status-details-bin': Buffer.from(statusDetails(error)).toString('base64'),
+  }
 }
 
-/** Statuses that grpc-js makes by itself: limits, deadlines, encodings. */
-const REASONS: { readonly [code: number]: Reason } = {
-  [Code.RESOURCE_EXHAUSTED]: 'MESSAGE_TOO_LARGE',
-  [Code.DEADLINE_EXCEEDED]: 'DEADLINE',
-  [Code.UNIMPLEMENTED]: 'UNSUPPORTED',
-  [Code.INTERNAL]: 'INTERNAL',
-}
-
-/** The same status with a reason in its details; as it is when it has one, is OK or is not of grpc-js. */
-export function withReason(status: Status): Status {
-  const reason = REASONS[status.code]
-  if (!reason || (status.metadata?.get(DETAILS).length ?? 0) > 0) return status
-  return toStatus(new AsktellError(reason, status.details))
-}
+/** gRPC over HTTP/2, "Status-Message": well-formed UTF-8, all but printable ASCII percent-encoded. */
+const percentEncoded = (text: string): string =>
+  text.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]/gu, (c) => encodeURIComponent(c))

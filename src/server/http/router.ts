@@ -18,7 +18,7 @@ import type { HttpRule } from '../../core/gen/google/api/http_pb.js'
 import type { Authorizer } from '../auth.js'
 import { type Dispatcher, isStream, type Origin } from '../call.js'
 import { fail, quote } from '../codec/basics.js'
-import { Encoded } from '../codec/wire.js'
+import { Encoded } from '../codec/encoded.js'
 import { GONE, pump } from '../pump.js'
 import { readBody } from './body.js'
 import { jsonFromQuery, messageFromJson, parseJson, setField } from './json.js'
@@ -206,6 +206,6 @@ async function send(
   }
   const accepted = req.accepts(['application/json', ...PROTOBUF])
   if (accepted && accepted !== 'application/json') {
-    res.type(accepted).end(new Encoded(method.output, answer).toBuffer())
+    res.type(accepted).end(Encoded.of(method.output, answer).toBuffer())
   } else res.json(toJson(method.output, answer, { alwaysEmitImplicit: true }))
 }

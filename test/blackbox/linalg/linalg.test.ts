@@ -197,7 +197,9 @@ describe('Workspace', () => {
 })
 
 it('the committed module is what the sources compile to', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/build-linalg.mjs', '--check'], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/build-assembly.mjs', '--check'], {
+    encoding: 'utf8',
+  })
   expect(stderr).toBe('')
   expect(status).toBe(0)
 })
