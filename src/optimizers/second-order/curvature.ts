@@ -5,7 +5,8 @@ import { field } from '../../core/schema.js'
 import type { Problem } from '../../core/space.js'
 import { coordinate, type Flat } from '../flat.js'
 import type { Turn } from '../turns.js'
-import { signOf, symmetric } from './local.js'
+
+export const signOf = ({ objectives }: Problem): 1 | -1 => (objectives[0].direction === 'maximize' ? -1 : 1)
 
 export const curvatureField = (initial: Curvature) =>
   field(z.enum(CURVATURES).default(initial), 'The curvature matrix that is asked.', { source: 'ours' })
@@ -50,4 +51,11 @@ export function matrixOfAnswer(told: Observation, curvature: Curvature, flat: Fl
     ? Float64Array.from(told.quantities[0][curvature], (value) => sign * value)
     : Float64Array.from(productsOf(told, curvature, flat, problem).flatMap((column) => Array.from(column)))
   return symmetric(rows, flat.dimension)
+}
+
+/** The mean of a matrix and its transpose, in place. */
+export function symmetric(m: Float64Array, n: number): Float64Array {
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < i; j++) m[i * n + j] = m[j * n + i] = (m[i * n + j] + m[j * n + i]) / 2
+  return m
 }

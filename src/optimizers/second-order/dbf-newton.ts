@@ -15,7 +15,9 @@ import { field } from '../../core/schema.js'
 import { dot, type Flat, norm, plus } from '../flat.js'
 import { real } from '../parts.js'
 import { inverse, solve, times } from '../preconditioners/dense.js'
+import { checkUnbounded } from '../saddle/steps.js'
 import { turnsMethod } from '../turns.js'
+import { signOf, symmetric } from './curvature.js'
 import {
   checkDimension,
   hessianField,
@@ -23,7 +25,6 @@ import {
   kindsOf,
   type Local,
   learnLocal,
-  signOf,
   turnOf,
   unknown,
   type Wish,
@@ -107,12 +108,6 @@ export function observe(
   return { mean: solve(sum, right, n), covariance: symmetric(inverse(sum, n), n) }
 }
 
-function symmetric(m: Float64Array, n: number): Float64Array {
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < i; j++) m[i * n + j] = m[j * n + i] = (m[i * n + j] + m[j * n + i]) / 2
-  return m
-}
-
 /** -(Sig + 1e-12*I)^-1 mu */
 export function directionOf({ mean, covariance }: Belief): Float64Array {
   const n = mean.length
@@ -137,8 +132,13 @@ function aim(config: Config, own: State): void {
 }
 
 function move(own: State, direction: Float64Array, length: number): void {
+  const x = plus(own.local.at, length, direction)
+  if (!x.every(Number.isFinite)) {
+    own.stopped = `step ${own.t + 1} leads beyond all numbers`
+    return
+  }
   own.stepLength = length
-  own.local = unknown(plus(own.local.at, length, direction))
+  own.local = unknown(x)
   own.direction = null
   own.t++
 }
@@ -198,7 +198,7 @@ export const method = turnsMethod<Config, State>({
           String.raw`s = -(\Sigma + 10^{-12} I)^{-1} \mu,\quad x \leftarrow x + \ell s`,
         ],
   needs: (config) => kindsOf(wishOf(config)),
-  check: (_, problem) => checkDimension('dbf-newton', problem),
+  check: (_, problem) => [...checkUnbounded('dbf-newton', problem), ...checkDimension('dbf-newton', problem)],
   init: (_, flat) => ({
     local: unknown(flat.start()),
     belief: null,

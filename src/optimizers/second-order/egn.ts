@@ -13,6 +13,7 @@ import type { Observation, Want, WantKind } from '../../core/query.js'
 import { field } from '../../core/schema.js'
 import { dot, type Flat, norm, plus } from '../flat.js'
 import { real } from '../parts.js'
+import { checkUnbounded } from '../saddle/steps.js'
 import { type Turn, turnsMethod } from '../turns.js'
 import { advanceSolve, beginSolve, type ConjugateGradients } from './conjugate-gradients.js'
 import { batchOf, curvatureAlong, gradientOf, quantitiesOf, solveByOutputs, solveByParameters } from './gauss-newton.js'
@@ -156,7 +157,12 @@ function search(config: Config, own: State, value: number): void {
 }
 
 function move(own: State, alpha: number): void {
-  own.x = plus(own.x, alpha, own.direction)
+  const x = plus(own.x, alpha, own.direction)
+  if (!x.every(Number.isFinite)) {
+    own.stopped = `step ${own.t + 1} leads beyond all numbers`
+    return
+  }
+  own.x = x
   own.alpha = alpha
   own.solve = null
   own.phase = 'step'
@@ -256,9 +262,9 @@ export const method = turnsMethod<Config, State>({
     ...(asksValue(config) ? (['value'] as const) : []),
     ...(config.jacobian === 'rows' ? (['quantities'] as const) : (['gradient', 'hvp'] as const)),
   ],
-  check({ jacobian, momentum, adaptive }, { objectives }) {
-    const issues = []
-    if (objectives[0].direction === 'maximize')
+  check({ jacobian, momentum, adaptive }, problem) {
+    const issues = checkUnbounded('egn', problem)
+    if (problem.objectives[0].direction === 'maximize')
       issues.push({ path: 'objectives[0].direction', message: 'egn minimizes the loss of a model' })
     if (jacobian === 'products' && adaptive && momentum > 0)
       issues.push({ path: 'config.adaptive', message: 'goes with jacobian "products" only without momentum' })

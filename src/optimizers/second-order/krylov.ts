@@ -5,7 +5,7 @@ import { accumulate } from '../flat.js'
 import { solve } from '../preconditioners/dense.js'
 
 /** T = Q'BQ for the basis Q. */
-function tridiagonal({ diagonal, beside }: Lanczos): Float64Array {
+export function tridiagonal({ diagonal, beside }: Lanczos): Float64Array {
   const k = diagonal.length
   const T = new Float64Array(k * k)
   for (let i = 0; i < k; i++) {

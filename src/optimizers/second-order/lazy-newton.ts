@@ -13,6 +13,7 @@ import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import { type Flat, norm, plus } from '../flat.js'
 import { real } from '../parts.js'
+import { checkUnbounded } from '../saddle/steps.js'
 import { turnsMethod } from '../turns.js'
 import { cubicStep } from './cubic.js'
 import {
@@ -192,7 +193,7 @@ export const method = turnsMethod<Config, State>({
     'x_{k+1} = x_k + h',
   ],
   needs: ({ adaptive, hessian }) => kindsOf({ value: adaptive, gradient: true, hessian }),
-  check: (_, problem) => checkDimension('lazy-newton', problem),
+  check: (_, problem) => [...checkUnbounded('lazy-newton', problem), ...checkDimension('lazy-newton', problem)],
   init: ({ config }, flat, seed) => ({
     local: unknown(flat.start()),
     spectrum: null,

@@ -67,6 +67,9 @@ type State = {
   products: number
 }
 
+/** Elements of all vectors h. */
+const LARGEST = 2 ** 27
+
 const complete = ({ ngrads, perExample }: Config, { gathered }: State) => gathered >= (perExample ? 1 : ngrads)
 
 function ask({ config }: Run<Config>, { dimension }: Flat, state: State): Turn {
@@ -117,6 +120,7 @@ export const method = turnsMethod<Config, State>({
     },
   ],
   config,
+  heavy: true,
   recipes: [
     // Without any weight f is 8.47; it is 52 at the start.
     { problem: 'quadratic', config: { task: 'prune', ngrads: 8, sparsity: 1 }, maxEvaluations: 8, target: 8.5 },
@@ -134,7 +138,7 @@ export const method = turnsMethod<Config, State>({
     ...(perExample ? [] : (['gradient'] as const)),
     ...(perExample || task === 'product' ? (['quantities'] as const) : []),
   ],
-  check({ entries, task }, problem) {
+  check({ entries, task, ngrads, perExample }, problem) {
     const size = totalElements(spaceOf(problem).tensors)
     const issues = entries.flatMap((pair, k) =>
       pair.flatMap((i, side) =>
@@ -148,6 +152,10 @@ export const method = turnsMethod<Config, State>({
             ],
       ),
     )
+    if (!perExample && ngrads * size > LARGEST) {
+      const message = `${ngrads} gradients of ${size} elements are too many; at most ${LARGEST} elements are kept`
+      issues.push({ path: 'config.ngrads', message })
+    }
     if (task === 'entries' && entries.length === 0)
       issues.push({ path: 'config.entries', message: 'expected at least one pair' })
     return issues

@@ -16,19 +16,11 @@ import { field } from '../../core/schema.js'
 import type { Tree } from '../../core/tree.js'
 import { dot, type Flat, plus } from '../flat.js'
 import { real } from '../parts.js'
+import { checkUnbounded } from '../saddle/steps.js'
 import { type Described, type Turn, type TurnsState, turnsMethod } from '../turns.js'
 import { advanceSolve, beginSolve, type ConjugateGradients } from './conjugate-gradients.js'
-import {
-  checkDimension,
-  isKnown,
-  kindsOf,
-  type Local,
-  learnLocal,
-  signOf,
-  turnOf,
-  unknown,
-  type Wish,
-} from './local.js'
+import { signOf } from './curvature.js'
+import { checkDimension, isKnown, kindsOf, type Local, learnLocal, turnOf, unknown, type Wish } from './local.js'
 import { isConvex, least, radius, type Spectrum, spectrumOf, weighted } from './spectrum.js'
 
 const solvers = ['matrix', 'products', 'cg'] as const
@@ -240,7 +232,10 @@ export function newtonMethod<C extends Common>(preset: NewtonMethod<C>): Method<
       const kinds = kindsOf(wishOf(config))
       return config.hessian === 'cg' ? [...kinds, 'hvp'] : kinds
     },
-    check: ({ hessian }, problem) => (hessian === 'cg' ? [] : checkDimension(preset.id, problem)),
+    check: ({ hessian }, problem) => [
+      ...checkUnbounded(preset.id, problem),
+      ...(hessian === 'cg' ? [] : checkDimension(preset.id, problem)),
+    ],
     init: ({ config }, flat) => ({
       local: unknown(flat.start()),
       phase: 'local',

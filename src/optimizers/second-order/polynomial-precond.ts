@@ -69,6 +69,7 @@ export const method = turnsMethod<Config, State>({
     },
   ],
   config,
+  heavy: true,
   recipes: [
     { problem: 'quadratic', config: { source: 'matrix', tau: 3 }, maxEvaluations: 200, target: 1e-6 },
     { problem: 'quadratic', config: { variant: 'fast', tau: 2 }, maxEvaluations: 400, target: 1e-6 },

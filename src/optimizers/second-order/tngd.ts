@@ -22,9 +22,8 @@ import { type Flat, norm, plus, spaceOf, sphere } from '../flat.js'
 import { real } from '../parts.js'
 import { checkUnbounded } from '../saddle/steps.js'
 import { type Turn, turnsMethod } from '../turns.js'
-import { curvatureField, matrixOfAnswer, matrixTurn, productsOf, productsTurn } from './curvature.js'
+import { curvatureField, matrixOfAnswer, matrixTurn, productsOf, productsTurn, signOf } from './curvature.js'
 import { applied, drift, meanOfSquares, positive, relax, type Setting } from './device.js'
-import { signOf } from './local.js'
 import { least, radius } from './spectrum.js'
 
 const config = z.strictObject({
@@ -230,6 +229,7 @@ export const method = turnsMethod<Config, State>({
     },
   ],
   config,
+  heavy: true,
   recipes: [
     { problem: 'quadratic', maxEvaluations: 30, target: 1e-6 },
     {

@@ -14,9 +14,10 @@ import type { Observation, Quantity } from '../../core/query.js'
 import { field } from '../../core/schema.js'
 import { dot, type Flat, plus } from '../flat.js'
 import { real } from '../parts.js'
+import { checkUnbounded } from '../saddle/steps.js'
 import { type Turn, turnsMethod } from '../turns.js'
 import { advanceSolve, beginSolve, type ConjugateGradients } from './conjugate-gradients.js'
-import { signOf } from './local.js'
+import { signOf } from './curvature.js'
 
 const config = z.strictObject({
   maxKl: real('Most mean divergence of the new policy from the old one.', {
@@ -81,8 +82,13 @@ function aim({ maxKl }: Config, own: State): void {
   const curvature = -dot(x, plus(g, 1, residual))
   own.products = iterations
   own.solve = null
-  if (!(curvature > 0)) return next(own, own.theta)
-  own.full = x.map((value) => Math.sqrt((2 * maxKl) / curvature) * value)
+  const full = x.map((value) => Math.sqrt((2 * maxKl) / curvature) * value)
+  // No curvature, no step; the next batch may have some.
+  if (!(curvature > 0) || !full.every(Number.isFinite)) {
+    own.accepted = 0
+    return next(own, own.theta)
+  }
+  own.full = full
   own.halvings = 0
 }
 
@@ -164,6 +170,7 @@ export const method = turnsMethod<Config, State>({
     String.raw`\text{the first } j: L(\theta') > L(\theta),\quad \overline{\mathrm{KL}}(\pi_\theta \,\Vert\, \pi_{\theta'}) \le \delta`,
   ],
   needs: () => ['gradient', 'hvp', 'value', 'quantities'],
+  check: (_, problem) => checkUnbounded('trpo', problem),
   init: (_, flat) => ({
     theta: flat.start(),
     gradient: null,

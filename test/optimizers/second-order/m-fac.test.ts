@@ -238,4 +238,7 @@ test('[m-fac] what cannot be is refused by its place', () => {
   refused({ task: 'entries' }, 'config.entries: expected at least one pair')
   refused({ task: 'entries', entries: [[0, 2]] }, 'config.entries[0][1]: expected less than 2')
   refused({ damp: 0 }, 'config.damp')
+  const wide = { kind: 'tensors' as const, tensors: [{ name: 'x', shape: [2 ** 19], dtype: 'f32' as const }] }
+  expect(() => new Session(method, wide)).toThrow('config.ngrads: 1024 gradients of 524288 elements are too many')
+  expect(() => new Inquiry(mfacStatic, wide)).toThrow('config.ngrads: 1024 gradients')
 })
