@@ -23,7 +23,7 @@ const softHinge = (u: number): readonly [number, number] =>
 
 /**
  * Classification of separable examples of length 1 by softHinge(1 - y*a'w), 0.5-quasar-convex. The scales of the features
- * go from 1 to 10^-1.5 in equal ratios. `smoothness` is the largest eigenvalue of mean a*a', by power steps.
+ * go from 1 to 10^-1.5 in equal ratios; to the labels all matter alike. `smoothness` is the largest eigenvalue of mean a*a', by power steps.
  */
 export function quasarHinge(state: RngState, examples = 100, dimension = 20): Sum & { smoothness: number } {
   const rng = new Rng(state)
@@ -31,8 +31,9 @@ export function quasarHinge(state: RngState, examples = 100, dimension = 20): Su
   const solution = Float64Array.from({ length: dimension }, () => rng.normal())
   // Rows times their labels.
   const rows = Array.from({ length: examples }, () => {
-    const a = Float64Array.from({ length: dimension }, (_, j) => rng.normal() * scale(j))
-    const size = Math.sign(dot(a, solution)) * Math.sqrt(dot(a, a))
+    const features = Float64Array.from({ length: dimension }, () => rng.normal())
+    const a = features.map((v, j) => v * scale(j))
+    const size = Math.sign(dot(features, solution)) * Math.sqrt(dot(a, a))
     return a.map((v) => v / size)
   })
   const mean = (weight: (a: Float64Array) => number, batch = rows) => {

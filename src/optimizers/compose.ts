@@ -56,7 +56,16 @@ export type Composition = {
   answer: string | null
 }
 
-const FIRST: At = { t: 1, learningRate: 1, rateSum: 1, restart: false, uniform: 0.5, told: NOTHING_TOLD, reports: {} }
+/** A first step, for what must not depend on the step. */
+export const FIRST: At = {
+  t: 1,
+  learningRate: 1,
+  rateSum: 1,
+  restart: false,
+  uniform: 0.5,
+  told: NOTHING_TOLD,
+  reports: {},
+}
 const REWRITTEN = 'g_1'
 const NAME = /(?<!\w)(report\s+)?([A-Za-z_]\w*)/g
 

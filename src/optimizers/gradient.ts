@@ -23,6 +23,7 @@ import { averagings } from './averaging.js'
 import { NOTHING_TOLD, type Told } from './compose.js'
 import type { Answer } from './drivers/driver.js'
 import { drivers } from './drivers/index.js'
+import { checkGroups, grouped } from './groups.js'
 import { compileRule } from './language/check.js'
 import {
   type Beside,
@@ -38,6 +39,7 @@ import { parametrized } from './parametrized.js'
 import { schedules } from './schedules/index.js'
 import { type Common, kernelOf, program, type RuleOf } from './step-program.js'
 import { transforms } from './transforms/index.js'
+import type { Asked } from './transforms/transform.js'
 
 /** What every gradient method can be composed with. */
 const composition = {
@@ -53,6 +55,11 @@ const composition = {
   parametrization: field(
     parametrizations.schema.prefault({ id: 'none' }),
     'What the tensors of the space are made of: the rule moves that.',
+  ),
+  groups: field(
+    z.record(z.string(), z.record(z.string(), z.number())).default({}),
+    'Numbers of the rule that differ, by group of the space: { "bias": { "weightDecay": 0 } }. Schedules scale the ' +
+      'learning rates of all groups alike.',
   ),
   ball: field(
     z.number().positive().optional(),
@@ -71,9 +78,6 @@ const composition = {
 type CommonInput = z.input<z.ZodObject<typeof composition>>
 
 export type PresetConfig<F extends z.ZodRawShape> = z.output<z.ZodObject<F>> & Common
-
-/** What may be asked with every gradient. */
-type Asked = 'value' | 'score'
 
 export type { Host } from './machine.js'
 
@@ -97,6 +101,8 @@ export type Preset<F extends z.ZodRawShape = z.ZodRawShape> = {
   beside?(config: PresetConfig<F>): readonly Asked[]
   /** What rules cannot say, ahead of the rule: products and inverses of matrices. */
   host?: Host<PresetConfig<F>>
+  /** What the host part computes, as LaTeX. */
+  equations?(config: PresetConfig<F>): readonly string[]
   /** Draws a start value of a tensor for which the space has none; without it, they are zero. */
   initial?(config: PresetConfig<F>, tensor: TensorSpec): ((rng: Rng) => number) | undefined
   /** Why no step is to be taken from the point of which this was told. */
@@ -116,9 +122,16 @@ function withDefault(schema: z.ZodType, value: unknown, source: string): z.ZodTy
 
 /** Declares the method of a preset. */
 export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Method<PresetConfig<F>, GradientState> {
-  const { id, title, summary, references, recipes, rule, beside, host, finished, invariances = [] } = preset
+  const { id, title, summary, references, recipes, host, finished, invariances = [] } = preset
+  const rule = grouped(preset.rule)
   const [ahead, inside] = host?.inside ? [undefined, host] : [host, undefined]
-  const needs = (config: PresetConfig<F>): WantKind[] => [...new Set([...kindsOf(config), ...(beside?.(config) ?? [])])]
+  const besideOf = (config: PresetConfig<F>): Asked[] => [
+    ...new Set([
+      ...(preset.beside?.(config) ?? []),
+      ...config.transforms.flatMap((part) => transforms.of(part).beside ?? []),
+    ]),
+  ]
+  const needs = (config: PresetConfig<F>): WantKind[] => [...new Set([...kindsOf(config), ...besideOf(config)])]
   const shape: Record<string, z.ZodType> = { ...composition, ...(preset.fields as object) }
   for (const [name, value] of Object.entries(preset.defaults ?? {})) {
     shape[name] = withDefault(shape[name], value, references[0].title)
@@ -129,7 +142,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
     const [gradient = {}] = answer.gradients
     state.received += answer.gradients.length
     if (!asksGradient(state.ask)) return { g: gradient, beside: state.beside ?? NOTHING_BESIDE }
-    const told = beside ? besides(observation, run.problem) : NOTHING_TOLD
+    const told = besideOf(run.config).length > 0 ? besides(observation, run.problem) : NOTHING_TOLD
     state.finished = finished?.(run.config, told) ?? null
     if (state.finished) return undefined
     const point = state.driver.points[state.ask.point] ?? state.x
@@ -158,7 +171,11 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       heavy: preset.heavy,
       transient: true,
     },
-    equations: (config) => compileRule(program(rule, config, EXAMPLE).source).latex,
+    equations: (config) => [
+      ...(drivers.of(config.driver).equations?.(config.driver) ?? []),
+      ...(preset.equations?.(config) ?? []),
+      ...compileRule(program(rule, config, EXAMPLE).source).latex,
+    ],
     needs,
     check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
 
@@ -214,7 +231,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         }
       }
       if (state.finished) return { state, queries: [], status: { phase: 'done', reason: state.finished } }
-      const queries = state.open === null ? [query(state, beside?.(run.config) ?? [])] : []
+      const queries = state.open === null ? [query(state, besideOf(run.config))] : []
       const short = { reason: 'the next step waits for the answer of this one', until: 'tell' as const }
       return {
         state,
@@ -283,11 +300,16 @@ function query(state: GradientState, beside: readonly Asked[]): Query {
 
 function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<F>, problem: Problem): Issue[] {
   const space = spaceOf(problem)
-  const issues: Issue[] = [...(preset.check?.(config, problem) ?? [])]
+  const issues: Issue[] = [
+    ...(preset.check?.(config, problem) ?? []),
+    ...checkGroups(preset.rule, preset.fields, config, space.tensors),
+  ]
   config.transforms.forEach((part, i) => {
     for (const { field: name, message } of transforms.of(part).check?.(part, space.tensors) ?? [])
       issues.push({ path: `config.transforms[${i}].${name}`, message })
   })
+  for (const { field: name, message } of schedules.of(config.schedule).check?.(config.schedule) ?? [])
+    issues.push({ path: `config.schedule.${name}`, message })
   for (const { field: name, message } of drivers.of(config.driver).check?.(config.driver, problem) ?? [])
     issues.push({ path: `config.driver.${name}`, message })
   const kinds = kindsOf(config)
@@ -303,7 +325,7 @@ function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<
       issues.push({ path: `space.initial.${name}`, message: `expected values from ${low} to ${high}` })
   if (issues.length > 0) return issues
   try {
-    const composition = program(preset.rule, config, space)
+    const composition = program(grouped(preset.rule), config, space)
     const made = preset.host?.provides(config) ?? []
     const given = ['z', ...drivers.of(config.driver).points(config.driver), ...made]
     for (const input of composition.source.inputs ?? [])

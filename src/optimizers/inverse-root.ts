@@ -4,38 +4,17 @@
  * Optimization for Deep Learning", 2020, appendix. All matrices are n x n and row-major.
  */
 import { dot, norm } from './flat.js'
+import { multiply } from './matrices.js'
 
 const TOLERANCE = 1e-6
 const ROUNDS = 100
-
-/** A*B for m x k and k x n matrices. */
-export function product(a: ArrayLike<number>, b: ArrayLike<number>, m: number, k: number, n: number): Float64Array {
-  const c = new Float64Array(m * n)
-  const fours = k - (k % 4)
-  for (let i = 0; i < m; i++) {
-    const to = i * n
-    // Four rows of B at a time: a pass over a row of C costs as much as its arithmetic.
-    for (let l = 0; l < fours; l += 4) {
-      const at = i * k + l
-      const [a0, a1, a2, a3] = [a[at], a[at + 1], a[at + 2], a[at + 3]]
-      const [b0, b1, b2, b3] = [l * n, (l + 1) * n, (l + 2) * n, (l + 3) * n]
-      for (let j = 0; j < n; j++) c[to + j] += a0 * b[b0 + j] + a1 * b[b1 + j] + a2 * b[b2 + j] + a3 * b[b3 + j]
-    }
-    for (let l = fours; l < k; l++) {
-      const al = a[i * k + l]
-      for (let j = 0; j < n; j++) c[to + j] += al * b[l * n + j]
-    }
-  }
-  return c
-}
-const square = (a: Float64Array, b: Float64Array, n: number): Float64Array => product(a, b, n, n, n)
 
 /** A^power by repeated squaring; power from 1. */
 function powerOf(a: Float64Array, power: number, n: number): Float64Array {
   let result: Float64Array | undefined
   let factor = a
-  for (let rest = power; ; factor = square(factor, factor, n)) {
-    if (rest % 2 === 1) result = result ? square(result, factor, n) : factor
+  for (let rest = power; ; factor = multiply(factor, factor, n)) {
+    if (rest % 2 === 1) result = result ? multiply(result, factor, n) : factor
     rest = Math.floor(rest / 2)
     if (rest === 0) return result as Float64Array
   }
@@ -44,13 +23,13 @@ function powerOf(a: Float64Array, power: number, n: number): Float64Array {
 /** The largest eigenvalue of a positive semidefinite matrix, by power iteration: a lower bound, close from 30 rounds on. */
 export function largestEigenvalue(a: Float64Array, n: number, rounds = 100): number {
   // Not orthogonal to any vector of a plausible matrix.
-  let v = Float64Array.from({ length: n }, (_, i) => 1 + ((i * 0.618) % 1))
+  let v: Float64Array = Float64Array.from({ length: n }, (_, i) => 1 + ((i * 0.618) % 1))
   let value = 0
   for (let round = 0; round < rounds; round++) {
     const size = norm(v)
     if (!(size > 0)) return value
     v = v.map((vi) => vi / size)
-    const next = product(a, v, n, n, 1)
+    const next = multiply(a, v, n)
     const before = value
     value = dot(v, next)
     if (Math.abs(value - before) <= 1e-8 * value) return value
@@ -64,20 +43,20 @@ export type Root = { root: Float64Array; rounds: number }
 /** A^(-1/p) for a positive definite matrix. Where rounding hinders convergence, the best iterate. */
 export function inverseRoot(a: Float64Array, n: number, p: number): Root {
   const z = (1 + p) / (2 * norm(a))
-  let b = a.map((value) => z * value)
-  let root = new Float64Array(n * n)
+  let b: Float64Array = a.map((value) => z * value)
+  let root: Float64Array = new Float64Array(n * n)
   for (let i = 0; i < n; i++) root[i * n + i] = z ** (1 / p)
   let error = distanceToIdentity(b, n)
   let rounds = 0
   while (error >= TOLERANCE && rounds < ROUNDS) {
     const t = b.map((value) => -value / p)
     for (let i = 0; i < n; i++) t[i * n + i] += 1 + 1 / p
-    const nextB = square(powerOf(t, p, n), b, n)
+    const nextB = multiply(powerOf(t, p, n), b, n)
     const next = distanceToIdentity(nextB, n)
     // The first rounds may lead away; later it is rounding.
     if (!(next < error) && error < 0.1) break
     if (!Number.isFinite(next)) break
-    root = square(root, t, n)
+    root = multiply(root, t, n)
     b = nextB
     error = next
     rounds++

@@ -5,11 +5,22 @@ type Numbers = ArrayLike<number>
 export function multiply(a: Numbers, b: Numbers, inner: number): Float64Array {
   const [rows, columns] = [a.length / inner, b.length / inner]
   const out = new Float64Array(rows * columns)
-  for (let i = 0; i < rows; i++)
-    for (let k = 0; k < inner; k++) {
-      const value = a[i * inner + k]
-      if (value !== 0) for (let j = 0; j < columns; j++) out[i * columns + j] += value * b[k * columns + j]
+  const fours = inner - (inner % 4)
+  for (let i = 0; i < rows; i++) {
+    const to = i * columns
+    // Four rows of B at a time: the passes over a row of the product cost more than its arithmetic.
+    for (let k = 0; k < fours; k += 4) {
+      const at = i * inner + k
+      const [a0, a1, a2, a3] = [a[at], a[at + 1], a[at + 2], a[at + 3]]
+      const [b0, b1, b2, b3] = [k * columns, (k + 1) * columns, (k + 2) * columns, (k + 3) * columns]
+      for (let j = 0; j < columns; j++)
+        out[to + j] = out[to + j] + a0 * b[b0 + j] + a1 * b[b1 + j] + a2 * b[b2 + j] + a3 * b[b3 + j]
     }
+    for (let k = fours; k < inner; k++) {
+      const value = a[i * inner + k]
+      for (let j = 0; j < columns; j++) out[to + j] += value * b[k * columns + j]
+    }
+  }
   return out
 }
 

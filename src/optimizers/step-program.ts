@@ -19,6 +19,8 @@ export type Common = {
   schedule: Choice
   averaging: Choice
   parametrization: Choice
+  /** Numbers of the rule that differ, by group of the space and field. */
+  groups: { [group: string]: { [field: string]: number } }
   ball?: number
   precision: 'auto' | 'f32' | 'f64'
   reportNorm: boolean

@@ -102,6 +102,7 @@ function coordinates(g: ArrayLike<number>, b: Float64Array, r: number, rng: Rng 
 }
 
 export const subspaceMomentum: Host<SubspaceConfig> = {
+  inside: true,
   provides: ({ rank }) => (rank === undefined ? [] : ['momentum']),
   begin({ rank, projection }, { tensors }): Slots {
     if (rank === undefined) return {}

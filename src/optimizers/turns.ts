@@ -16,8 +16,17 @@ import type { Problem } from '../core/space.js'
 import type { Tree } from '../core/tree.js'
 import { type Flat, flatOf } from './flat.js'
 
-/** What is wanted, where, and what for; each query on a sample of its own unless a key says otherwise. */
-export type Turn = { points: readonly Float64Array[]; wants: readonly Want[]; purpose: string; sampleKey?: string }
+/**
+ * What is wanted, where, and what for; each query on a sample of its own unless a key says otherwise. A note is text for the
+ * client, by name: the last point, of which nothing is told.
+ */
+export type Turn = {
+  points: readonly Float64Array[]
+  wants: readonly Want[]
+  purpose: string
+  sampleKey?: string
+  note?: { readonly [name: string]: string }
+}
 
 export type TurnsState<S> = { own: S; open: string | null; asked: number; received: number }
 
@@ -38,6 +47,8 @@ export type Described<C, S> = {
   recipes: readonly Recipe<C>[]
   equations: Method<C, Tree>['equations']
   invariances?: Facts['invariances']
+  /** Its steps may take milliseconds. */
+  heavy?: boolean
   needs: Method<C, Tree>['needs']
   check?(config: C, problem: Problem): Issue[]
   init(run: Run<C>, flat: Flat, seed: number): S
@@ -57,15 +68,18 @@ export type Turns<C, S extends Tree> = Described<C, S> & {
 }
 
 export function turnsMethod<C, S extends Tree>(preset: Turns<C, S>): Method<C, TurnsState<S> & Tree> {
-  const { id, family, title, summary, references, config, recipes, equations, needs, invariances = [] } = preset
+  const { id, family, title, summary, references, config, recipes, equations, needs, invariances = [], heavy } = preset
   type State = TurnsState<S> & Tree
 
   function query(run: Run<C>, flat: Flat, state: State): Query {
-    const { points, wants, purpose, sampleKey } = preset.ask(run, flat, state.own)
+    const { points, wants, purpose, sampleKey, note } = preset.ask(run, flat, state.own)
     state.open = `q${++state.asked}`
     return {
       id: state.open,
-      points: points.map((x): Point => ({ kind: 'tensors', tensors: flat.tensors(x) })),
+      points: [
+        ...points.map((x): Point => ({ kind: 'tensors', tensors: flat.tensors(x) })),
+        ...(note ? [{ kind: 'text', text: note } as const] : []),
+      ],
       wants,
       sampleKey: sampleKey ?? `s${state.received}`,
       purpose,
@@ -90,6 +104,7 @@ export function turnsMethod<C, S extends Tree>(preset: Turns<C, S>): Method<C, T
       parallel: false,
       unsolicited: 'reject',
       invariances,
+      heavy,
     },
     needs,
     check: (parsed, problem) => (problem.space.kind === 'tensors' ? (preset.check?.(parsed, problem) ?? []) : []),

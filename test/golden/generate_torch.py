@@ -1,4 +1,5 @@
-"""Writes torch-optim.json: 50 steps of torch.optim on two functions, float64, for test/optimizers/presets/torch.test.ts.
+"""Writes torch-optim.json: 50 steps of torch.optim on two functions, float64, for test/optimizers/presets/torch.test.ts;
+and torch-training.json: learning rates, averages, groups, accumulation and optimizers of matrices, for torch-training.test.ts.
 
 Run with a Python that has torch (CPU): python test/golden/generate_torch.py
 """
@@ -123,6 +124,187 @@ def trajectory(function, start, name, arguments):
     return points
 
 
+# schedule of this library, torch's class and arguments; the learning rate is 0.1
+SCHEDULES = [
+    ({"id": "constant"}, "ConstantLR", {"factor": 1.0}),
+    ({"id": "linear", "steps": 8, "initial": 0.25, "final": 0.75}, "LinearLR",
+     {"start_factor": 0.25, "end_factor": 0.75, "total_iters": 8}),
+    ({"id": "exponential", "factor": 0.9}, "ExponentialLR", {"gamma": 0.9}),
+    ({"id": "step-decay", "every": 7, "factor": 0.5}, "StepLR", {"step_size": 7, "gamma": 0.5}),
+    ({"id": "multistep", "milestones": [3, 10, 11], "factor": 0.3}, "MultiStepLR", {"milestones": [3, 10, 11], "gamma": 0.3}),
+    ({"id": "polynomial", "steps": 20, "power": 2}, "PolynomialLR", {"total_iters": 20, "power": 2}),
+    ({"id": "cosine", "steps": 40, "minimum": 0.01}, "CosineAnnealingLR", {"T_max": 40, "eta_min": 0.01}),
+    ({"id": "sgdr", "period": 5, "multiplier": 2, "minimum": 0.01}, "CosineAnnealingWarmRestarts",
+     {"T_0": 5, "T_mult": 2, "eta_min": 0.01}),
+    ({"id": "cyclic", "low": 0.2, "up": 6, "down": 3}, "CyclicLR",
+     {"base_lr": 0.02, "max_lr": 0.1, "step_size_up": 6, "step_size_down": 3, "cycle_momentum": False}),
+    ({"id": "cyclic", "low": 0.2, "up": 5, "mode": "triangular2"}, "CyclicLR",
+     {"base_lr": 0.02, "max_lr": 0.1, "step_size_up": 5, "mode": "triangular2", "cycle_momentum": False}),
+    ({"id": "cyclic", "low": 0.2, "up": 5, "mode": "exp-range", "factor": 0.97}, "CyclicLR",
+     {"base_lr": 0.02, "max_lr": 0.1, "step_size_up": 5, "mode": "exp_range", "gamma": 0.97, "cycle_momentum": False}),
+    ({"id": "one-cycle", "steps": 41}, "OneCycleLR", {"max_lr": 0.1, "total_steps": 41, "cycle_momentum": False}),
+    ({"id": "one-cycle", "steps": 41, "upShare": 0.4, "shape": "linear", "divisor": 10, "finalDivisor": 100, "threePhase": True},
+     "OneCycleLR", {"max_lr": 0.1, "total_steps": 41, "pct_start": 0.4, "anneal_strategy": "linear", "div_factor": 10,
+                    "final_div_factor": 100, "three_phase": True, "cycle_momentum": False}),
+]
+RATES = 40
+
+
+def optimizer_of(rate=0.1):
+    return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+
+
+def rates(optimizer, scheduler):
+    found = []
+    for _ in range(RATES):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def joined():
+    from torch.optim.lr_scheduler import ChainedScheduler, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, SequentialLR
+
+    first = optimizer_of()
+    parts = [LinearLR(first, 0.25, 1.0, 5), ExponentialLR(first, 0.9), PolynomialLR(first, 15, 1.0)]
+    sequence = SequentialLR(first, parts, [6, 20])
+    second = optimizer_of()
+    product = ChainedScheduler([LinearLR(second, 0.5, 1.0, 4), ExponentialLR(second, 0.95), MultiStepLR(second, [10], 0.5)])
+    return [
+        {"schedule": {"id": "sequence", "milestones": [6, 20], "parts": [
+            {"id": "linear", "steps": 5, "initial": 0.25, "final": 1}, {"id": "exponential", "factor": 0.9},
+            {"id": "polynomial", "steps": 15, "power": 1}]},
+         "torch": "SequentialLR", "rates": rates(first, sequence)},
+        {"schedule": {"id": "product", "parts": [
+            {"id": "linear", "steps": 4, "initial": 0.5, "final": 1}, {"id": "exponential", "factor": 0.95},
+            {"id": "multistep", "milestones": [10], "factor": 0.5}]},
+         "torch": "ChainedScheduler", "rates": rates(second, product)},
+    ]
+
+
+def schedules():
+    cases = []
+    for schedule, name, arguments in SCHEDULES:
+        optimizer = optimizer_of()
+        scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, **arguments)
+        cases.append({"schedule": schedule, "torch": name, "rates": rates(optimizer, scheduler)})
+    return cases + joined()
+
+
+def matrix_gradient(x):
+    return torch.sin(x * torch.arange(1.0, 1.0 + x.numel()).reshape(x.shape))
+
+
+def matrices():
+    """Optimizers of torch that take matrices, on gradients sin(k*x_k) of a 2x3 and a 3x2 matrix."""
+    cases = [
+        ("muon", {"learningRate": 0.1}, "Muon", {"lr": 0.1, "weight_decay": 0.0}),
+        ("muon", {"learningRate": 0.05, "momentum": 0.8, "nesterov": False, "scaling": "match-rms-adamw", "weightDecay": 0.1,
+                  "iterations": 4}, "Muon",
+         {"lr": 0.05, "momentum": 0.8, "nesterov": False, "adjust_lr_fn": "match_rms_adamw", "weight_decay": 0.1, "ns_steps": 4}),
+        ("asgd", {"learningRate": 0.1, "averageFrom": 0}, "ASGD", {"lr": 0.1, "t0": 0}),
+        ("asgd", {"learningRate": 0.1, "lambda": 0.02, "alpha": 0.6, "averageFrom": 7, "weightDecay": 0.1}, "ASGD",
+         {"lr": 0.1, "lambd": 0.02, "alpha": 0.6, "t0": 7, "weight_decay": 0.1}),
+    ]
+    found = []
+    for method, config, name, arguments in cases:
+        for shape in [(2, 3), (3, 2)]:
+            x = torch.linspace(-1.0, 1.5, 6).reshape(shape).requires_grad_()
+            optimizer = getattr(torch.optim, name)([x], **arguments)
+            points = []
+            for _ in range(20):
+                x.grad = matrix_gradient(x.detach())
+                optimizer.step()
+                points.append(x.detach().flatten().tolist())
+            average = optimizer.state[x].get("ax")
+            found.append({"method": method, "config": config, "shape": list(shape), "torch": name, "trajectory": points,
+                          "average": None if average is None else average.flatten().tolist()})
+    return found
+
+
+def training():
+    """What is around an optimizer: averages, groups, accumulation, and a plateau; trajectories on the quadratic."""
+    function, start = PROBLEMS["quadratic"]
+
+    def run(make, steps=30, step=None):
+        x = torch.tensor(start, requires_grad=True)
+        return make(x, steps)
+
+    def averaged(average):
+        def make(x, steps):
+            optimizer = torch.optim.SGD([x], lr=0.05)
+            points, count, mean = [], 0, None
+            model = torch.nn.Module()
+            model.x = torch.nn.Parameter(x.detach().clone())
+            tracked = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average)
+            for _ in range(steps):
+                optimizer.zero_grad()
+                function(x).backward()
+                optimizer.step()
+                model.x.data.copy_(x.detach())
+                tracked.update_parameters(model)
+                points.append(tracked.module.x.detach().tolist())
+            return points
+
+        return run(make)
+
+    def accumulated(x, steps):
+        optimizer = torch.optim.Adam([x], lr=0.05)
+        points = []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            for k in range(3):
+                (function(x + 0.1 * k) / 3).backward()
+            optimizer.step()
+            points.append(x.detach().tolist())
+        return points
+
+    def plateau(x, steps):
+        optimizer = torch.optim.SGD([x], lr=0.25, momentum=0.5)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=1, threshold=0.05, cooldown=2, min_lr=0.01)
+        points = []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = function(x)
+            loss.backward()
+            scheduler.step(loss.item())
+            optimizer.step()
+            points.append(x.detach().tolist())
+        return points
+
+    def groups():
+        a = torch.tensor(start, requires_grad=True)
+        b = torch.tensor(start, requires_grad=True)
+        optimizer = torch.optim.AdamW([{"params": [a]}, {"params": [b], "lr": 0.01, "weight_decay": 0.0, "betas": (0.5, 0.999)}],
+                                      lr=0.05, weight_decay=0.2)
+        points = []
+        for _ in range(30):
+            optimizer.zero_grad()
+            (function(a) + function(b)).backward()
+            optimizer.step()
+            points.append(a.detach().tolist() + b.detach().tolist())
+        return points
+
+    utils = torch.optim.swa_utils
+    return {
+        "ema": averaged(utils.get_ema_multi_avg_fn(0.9)),
+        "swa": averaged(utils.get_swa_multi_avg_fn()),
+        "accumulated": run(accumulated),
+        "plateau": run(plateau),
+        "groups": groups(),
+    }
+
+
+def in_double():
+    """Muon orthogonalizes in bfloat16; here, in double precision, as this library does."""
+    import torch.optim._muon as muon
+
+    source = muon._zeropower_via_newtonschulz
+    source.__globals__["torch"] = type("Double", (), {"__getattr__": lambda _, name: getattr(torch, name), "bfloat16": torch.float64})()
+
+
 if __name__ == "__main__":
     cases = [
         {
@@ -138,3 +320,7 @@ if __name__ == "__main__":
     ]
     target = pathlib.Path(__file__).with_name("torch-optim.json")
     target.write_text(json.dumps({"torch": torch.__version__, "cases": cases}) + "\n")
+
+    in_double()
+    more = {"torch": torch.__version__, "schedules": schedules(), "matrices": matrices(), "training": training()}
+    pathlib.Path(__file__).with_name("torch-training.json").write_text(json.dumps(more) + "\n")

@@ -48,10 +48,15 @@ export class Turns {
     const observation: Observation = {
       queryId: query.id,
       status: 'ok',
-      ...client(query.points.map(tensorsOf), query),
+      // Notes are no points.
+      ...client(query.points.filter(({ kind }) => kind !== 'text').map(tensorsOf), query),
     }
     this.step({ type: 'observation', query, observation })
     return this
+  }
+  refuse(status: 'failed' | 'infeasible' | 'cancelled' | 'pruned') {
+    const query = this.query!
+    this.step({ type: 'observation', query, observation: { queryId: query.id, status } })
   }
   /** Answers until so many more steps are taken, or it is done. */
   steps(count: number, client: Client): this {

@@ -1,10 +1,12 @@
 /** Named problems with known solutions, for recipes, the conformance suite and everything else that needs an oracle. */
 import { layers } from './layers.js'
-import { clusters, denoiser, fixedPoint, modelOutputs, rewards, smoothedWaves } from './models.js'
+import { clusters, denoiser, fixedPoint, inversions, modelOutputs, rewards, smoothedWaves } from './models.js'
+import { noisyModules } from './modules.js'
 import { armsInRounds, linearArms, linearRounds, requests, skiSeason, taskSystem, transport } from './online.js'
 import { type Definition, type ProblemOptions, type TestProblem, testProblem } from './oracle.js'
+import { phaseRetrieval } from './retrieval.js'
 import { ruleFitnessProblem } from './rules.js'
-import { branin, mixed, sphere5d } from './search.js'
+import { branin, mixed, sphere5d, twoObjectives } from './search.js'
 import {
   bandit,
   bilinearGame,
@@ -33,13 +35,16 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   'truth-table': truthTable,
   separable,
   'low-rank': lowRank,
+  'noisy-modules': noisyModules,
   'model-outputs': modelOutputs,
   layers,
   clusters,
   rewards,
   denoiser,
+  inversions,
   'fixed-point': fixedPoint,
   'smoothed-waves': smoothedWaves,
+  'phase-retrieval': phaseRetrieval,
   scores,
   attribution,
   factorization,
@@ -53,6 +58,7 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   branin,
   'sphere-5d': sphere5d,
   mixed,
+  'two-objectives': twoObjectives,
   keywords,
   'rule-fitness': ruleFitnessProblem,
 }

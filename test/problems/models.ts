@@ -168,3 +168,23 @@ export function fixedPoint({ shift = 0 }: ProblemOptions): Definition {
     },
   }
 }
+
+/**
+ * Three inversions of the decoder diag(4, 1): |D z_i - x_i|^2/2 summed, z:[3, 2] from zero; the tensor map:[2, 2] changes
+ * coordinates. Condition 16. 0 at the solution.
+ */
+export function inversions(): Definition {
+  const D = [4, 1]
+  const targets = [2, 1, -3, 0.5, 1, -2]
+  const residual = (point: Point) => Array.from(tensorsOf(point).z, (z, i) => D[i % 2] * z - targets[i])
+  return {
+    problem: minimize([spec('z', 3, 2), spec('map', 2, 2)]),
+    optimum: 0,
+    offers: ['value', 'gradient'],
+    objective: (point) => sum(residual(point).map((r) => r * r)) / 2,
+    gradient: (point) => ({
+      z: Float64Array.from(residual(point), (r, i) => D[i % 2] * r),
+      map: new Float64Array(4),
+    }),
+  }
+}

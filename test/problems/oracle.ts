@@ -38,6 +38,8 @@ export type Definition = {
   problem: Problem
   optimum: number
   objective: (point: Point) => number
+  /** All values at a point, where there are several objectives. */
+  objectives?: (point: Point) => readonly number[]
   /** What estimates are judged by, where that is not the objective: a game's distance to its saddle. */
   judge?: (point: Point) => number
   /** What is judged of an estimate's numbers, where its points say nothing: what a player of rounds has paid. */
@@ -157,7 +159,11 @@ export function testProblem(name: string, definition: Definition, options: Probl
       let observation: Observation = { queryId: query.id, status: 'ok' }
       for (const want of query.wants) {
         if (!offers.includes(want.kind)) throw new Error(`problem ${name} does not answer ${want.kind} queries`)
-        if (want.kind === 'value') observation = { ...observation, values: points.map((p) => [told(objective(p))]) }
+        if (want.kind === 'value')
+          observation = {
+            ...observation,
+            values: points.map((p) => (definition.objectives?.(p) ?? [objective(p)]).map(told)),
+          }
         else if (want.kind === 'gradient')
           observation = { ...observation, gradients: points.map((p) => scaled(gradient!(p))) }
         else if (want.kind === 'ranking') {
@@ -174,7 +180,9 @@ export function testProblem(name: string, definition: Definition, options: Probl
         } else if (want.kind === 'quantities') {
           const record = (p: Point) =>
             want.quantities.map((quantity) => [quantity.name, quantityAt(quantity, p, query)])
-          observation = { ...observation, quantities: points.map((p) => Object.fromEntries(record(p))) }
+          // A text point elsewhere than in a space of text is a note.
+          const places = points.filter(({ kind }) => kind !== 'text' || problem.space.kind === 'text')
+          observation = { ...observation, quantities: places.map((p) => Object.fromEntries(record(p))) }
         } else observation = { ...observation, completions: complete!(want), usage: { calls: want.count } }
       }
       return observation

@@ -77,3 +77,36 @@ export function mixed(_: ProblemOptions): Definition {
     },
   }
 }
+
+/**
+ * ZDT1 in three parameters: f1 = x0 and f2 = g (1 - sqrt(f1/g)), g = 1 + 9 (x1 + x2)/2. Judged by what the front lacks of the
+ * hypervolume 2/3 below (1, 1).
+ */
+export function twoObjectives(): Definition {
+  const objectives = (point: Point) => {
+    const { x0, x1, x2 } = paramsOf(point) as Record<string, number>
+    const g = 1 + (9 * (x1 + x2)) / 2
+    return [x0, g * (1 - Math.sqrt(x0 / g))]
+  }
+  const parameters = [0, 1, 2].map((i) => ({ name: `x${i}`, type: 'float', low: 0, high: 1 }) as const)
+  return {
+    problem: {
+      space: { kind: 'search', parameters },
+      objectives: ['f1', 'f2'].map((name) => ({ name, direction: 'minimize' })),
+    },
+    optimum: 0,
+    offers: ['value'],
+    objective: (point) => objectives(point)[0],
+    objectives,
+    assess({ points }) {
+      const front = points.map(({ values = [] }) => values).filter(([a, b]) => a < 1 && b < 1)
+      let [volume, ceiling] = [0, 1]
+      for (const [a, b] of [...front].sort((p, q) => p[0] - q[0])) {
+        if (b >= ceiling) continue
+        volume += (1 - a) * (ceiling - b)
+        ceiling = b
+      }
+      return 2 / 3 - volume
+    },
+  }
+}

@@ -46,6 +46,7 @@ export function quadratic({ shift = 0 }: ProblemOptions): Definition {
       'gauss-newton': () => diagonal(curvature),
       fisher: () => diagonal(curvature),
     },
+    quantities: { third: () => new Float64Array(7 ** 3) },
     objective(point) {
       let sum = 0
       for (const { x, at } of parts(tensorsOf(point)))

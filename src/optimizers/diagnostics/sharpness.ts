@@ -6,10 +6,10 @@ import { inner } from '../flat.js'
 export type Oracle = { value(point: Tensors): number; gradient(point: Tensors): Tensors }
 
 /** The norm of all tensors as one vector. */
-export const length = (tensors: Tensors): number => Math.sqrt(inner(tensors, tensors))
+const length = (tensors: Tensors): number => Math.sqrt(inner(tensors, tensors))
 
 /** a + scale*b. */
-export const combine = (a: Tensors, b: Tensors, scale: number): Tensors =>
+const combine = (a: Tensors, b: Tensors, scale: number): Tensors =>
   Object.fromEntries(Object.entries(a).map(([name, array]) => [name, array.map((v, i) => v + scale * b[name][i])]))
 
 /**

@@ -6,8 +6,8 @@
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import { elements, type Tensors } from '../../core/tensor.js'
-import { spaceOf } from '../flat.js'
+import { elements } from '../../core/tensor.js'
+import { flatOfSpace, norm, spaceOf } from '../flat.js'
 import { type PartConfig, real } from '../parts.js'
 import { type Ask, type Drive, defineDriver } from './driver.js'
 
@@ -42,12 +42,6 @@ type Reports = { lambda: number; stage: number; stageSteps: number; increment: n
 
 /** An adaptive step is halved so often at most: behind that, a stage that failed passes for solved. */
 const HALVINGS = 10
-
-const norm = (tensors: Tensors): number => {
-  let sum = 0
-  for (const array of Object.values(tensors)) for (const value of array) sum += value * value
-  return Math.sqrt(sum)
-}
 
 /** The difficulty of a stage, from 1 to `stages`. */
 function difficulty({ from, to, schedule, stages }: Config, stage: number): number {
@@ -100,8 +94,8 @@ function nextStage(config: Config, drive: Drive, solved: boolean) {
 export const continuation = defineDriver({
   id: 'continuation',
   summary:
-    'One gradient at the iterate per step, of a problem whose difficulty rises stage by stage. Reports `lambda`, its ' +
-    'difficulty, and `stage`.',
+    'One gradient at the iterate per step, of a problem whose difficulty rises stage by stage and is told in a tensor of the ' +
+    'space. Reports `lambda`, that difficulty, and `stage`; the estimate at the end of a stage is its solution.',
   fields,
   points: ({ schedule }) => (schedule === 'adaptive' ? ['solution'] : []),
   begin(config, drive) {
@@ -116,7 +110,7 @@ export const continuation = defineDriver({
     const reports = reportsOf(drive)
     const underway = reports.increment !== 0
     // Where the gradient is that small, the step to come is one of the next stage.
-    if (underway && norm(gradient) <= tolerance) {
+    if (underway && norm(flatOfSpace(drive.space).vector(gradient)) <= tolerance) {
       nextStage(config, drive, true)
       return ask(config, drive)
     }

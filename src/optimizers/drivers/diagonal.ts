@@ -79,6 +79,13 @@ export const diagonal = defineDriver({
   summary: 'The gradient, and every few steps an estimate of the diagonal of the curvature, the input `diagonal`.',
   fields,
   wants: (config: Config) => (config.estimator === 'bartlett' ? ['gradient'] : productWants(config)),
+  equations: ({ estimator, probes }: Config) =>
+    estimator === 'bartlett'
+      ? [String.raw`\mathrm{diagonal} = B\, \hat{g}^2,\quad \hat{g}\text{ with labels } \hat{y} \sim p(\cdot \mid x)`]
+      : [
+          probes === 'normal' ? String.raw`z \sim \mathcal{N}(0, I)` : String.raw`z_i = \pm 1`,
+          String.raw`\mathrm{diagonal} = z \odot H z`,
+        ],
   points: (config: Config) => [
     'diagonal',
     ...(config.estimator === 'bartlett' ? ['gradient'] : ['probe', ...productPoints(config)]),

@@ -11,7 +11,7 @@ import { z } from 'zod'
 import type { Quantity } from '../../core/query.js'
 import { field } from '../../core/schema.js'
 import type { FloatArray, Tensors } from '../../core/tensor.js'
-import { flatOfSpace } from '../flat.js'
+import { flatOf, flatOfSpace } from '../flat.js'
 import { kMeans } from '../k-means.js'
 import { type PartConfig, real } from '../parts.js'
 import { type Ask, type Drive, defineDriver } from './driver.js'
@@ -47,6 +47,9 @@ const gradients = (dimension: number, of: string): Quantity => ({
   description: `${of}, one row each, of a loss to minimize`,
 })
 const ids = (name: string, description: string): Quantity => ({ name, shape: [-1], description })
+
+/** Elements of all momenta together, at most: 1 GiB of them. */
+const LARGEST = 2 ** 27
 
 /** What is asked of a batch. */
 function batch({ features }: Config, { space, state }: Drive, point: string): Ask {
@@ -186,6 +189,12 @@ export const discover = defineDriver({
   },
   check({ clusters, shares, features, refresh }, problem) {
     const issues: { field: string; message: string }[] = []
+    const { dimension } = flatOf(problem)
+    if (clusters * dimension > LARGEST)
+      issues.push({
+        field: 'clusters',
+        message: `at most ${Math.floor(LARGEST / dimension)} momenta of ${dimension} elements fit`,
+      })
     if (shares && shares.length !== clusters) issues.push({ field: 'shares', message: `expected ${clusters} numbers` })
     if (shares && features) issues.push({ field: 'shares', message: 'k-means counts the shares itself' })
     if (refresh && !features) issues.push({ field: 'refresh', message: 'needs features' })

@@ -99,6 +99,8 @@ export interface Driver<F extends z.ZodRawShape = z.ZodRawShape> extends Part {
   around?(config: PartConfig<F>): { before: Piece; after: Piece } | undefined
   /** All kinds of want that it asks; without it, gradients alone. */
   wants?(config: PartConfig<F>): readonly Asked['kind'][]
+  /** What it computes around the rule, as LaTeX. */
+  equations?(config: PartConfig<F>): readonly string[]
   /** Names of the points it keeps beside x. */
   points(config: PartConfig<F>): readonly string[]
   /** The first ask of a session. */

@@ -49,6 +49,9 @@ const fields = {
 }
 type Config = PartConfig<typeof fields>
 
+/** Eigenvectors that leave a rule enough of the names that a program may have. */
+const MOST = 40
+
 const MEAN: Record<Config['variant'], string> = {
   sgd: 'inside',
   momentum: 'inside + mu*u',
@@ -163,6 +166,14 @@ export const fosi = defineDriver({
     'products with the Hessian, all of one sample.',
   fields,
   around,
+  equations: (config: Config) =>
+    config.k + config.l === 0
+      ? []
+      : [
+          String.raw`H v_i = \lambda_i v_i,\quad V = (v_1, \ldots, v_{${config.k + config.l}}),\quad r_i = 1/|\lambda_i|`,
+          String.raw`g \leftarrow g - V V^\top g`,
+          String.raw`x \leftarrow x_0 + s\, (I - V V^\top)(x - x_0) - \alpha V\, \mathrm{diag}(r)\, V^\top u`,
+        ],
   wants: productWants,
   points: (config: Config) =>
     config.k + config.l === 0 ? [] : ['direction', ...productPoints(config), ...indices(config).map((i) => `v${i}`)],
@@ -185,6 +196,8 @@ export const fosi = defineDriver({
   },
   check({ k, l }, problem) {
     const d = totalElements(spaceOf(problem).tensors)
-    return k + l <= d ? [] : [{ field: 'k', message: `expected k + l of at most ${d}, the number of parameters` }]
+    if (k + l > d) return [{ field: 'k', message: `expected k + l of at most ${d}, the number of parameters` }]
+    if (k + l > MOST) return [{ field: 'k', message: `expected k + l of at most ${MOST}` }]
+    return []
   },
 })

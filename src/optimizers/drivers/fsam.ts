@@ -35,7 +35,10 @@ const ASCENT = 'n = norm(g, all) + eps\nx = n > 0 ? w + rho*g/n*mask : w'
 function mark({ keepRatio, exclude }: Config, mask: DriverState['points'][string], gradient: Tensors) {
   const ranked = Object.keys(mask).filter((name) => !exclude.includes(name))
   for (const name of exclude) mask[name].fill(1)
-  const sizes = Float64Array.from(ranked.flatMap((name) => Array.from(gradient[name], Math.abs))).sort()
+  const sizes = new Float64Array(ranked.reduce((sum, name) => sum + gradient[name].length, 0))
+  let end = 0
+  for (const name of ranked) for (const g of gradient[name]) sizes[end++] = Math.abs(g)
+  sizes.sort()
   const keep = Math.floor(keepRatio * sizes.length)
   const least = keep > 0 ? sizes[sizes.length - keep] : Infinity
   let equal = keep - sizes.filter((size) => size > least).length

@@ -1,4 +1,5 @@
 import { family } from '../parts.js'
+import { accumulate } from './accumulate.js'
 import { attributionPrior } from './attribution-prior.js'
 import { batchSize } from './batch-size.js'
 import { continuation } from './continuation.js'
@@ -28,6 +29,7 @@ import { xgrad } from './xgrad.js'
 export const drivers = family([
   step,
   shards,
+  accumulate,
   examples,
   batchSize,
   continuation,

@@ -10,7 +10,7 @@ import { field } from '../../core/schema.js'
 import type { TensorSpec, Tensors } from '../../core/tensor.js'
 import { choleskyFactor, solveRows } from '../cholesky.js'
 import { dot, spaceOf } from '../flat.js'
-import { product } from '../inverse-root.js'
+import { multiply, multiplyTransposed, transpose } from '../matrices.js'
 import { type PartConfig, real } from '../parts.js'
 import { type Ask, type Drive, defineDriver } from './driver.js'
 
@@ -82,9 +82,7 @@ function begin(config: Config, drive: Drive): Ask {
 /** The mean of the outer products of rows of n. */
 function moment(rows: ArrayLike<number>, n: number): Float64Array {
   const count = rows.length / n
-  const columns = new Float64Array(rows.length)
-  for (let i = 0; i < count; i++) for (let j = 0; j < n; j++) columns[j * count + i] = rows[i * n + j] / count
-  return product(columns, rows, n, count, n)
+  return multiplyTransposed(rows, rows, count).map((sum) => sum / count)
 }
 
 /** Takes the factors in, and decomposes their damped means. */
@@ -112,12 +110,6 @@ function damped({ damping, ridge }: Config, matrix: Float64Array, n: number): Fl
   return result
 }
 
-function transposed(x: ArrayLike<number>, rows: number, columns: number): Float64Array {
-  const result = new Float64Array(x.length)
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = x[i * columns + j]
-  return result
-}
-
 /** A step of the rule along B^-1 G A^-1. */
 function update(config: Config, drive: Drive, gradient: Tensors) {
   const { state, space } = drive
@@ -126,13 +118,13 @@ function update(config: Config, drive: Drive, gradient: Tensors) {
   for (const { name, fanOut, fanIn } of layers) {
     const { [`rootA.${name}`]: A, [`rootB.${name}`]: B } = state.arrays!
     const half = solveRows(A, fanIn, Float64Array.from(gradient[name]))
-    state.points.natural[name].set(transposed(solveRows(B, fanOut, transposed(half, fanOut, fanIn)), fanIn, fanOut))
+    state.points.natural[name].set(transpose(solveRows(B, fanOut, transpose(half, fanIn)), fanOut))
   }
   drive.copy(drive.x, 'before')
   drive.update(state.points.natural)
   for (const { name, fanOut, fanIn } of layers) {
     const move = Float64Array.from(drive.x[name], (x, i) => x - state.points.before[name][i])
-    const along = product(move, state.arrays![`A.${name}`], fanOut, fanIn, fanIn)
+    const along = multiply(move, state.arrays![`A.${name}`], fanIn)
     state.reports![`change.${name}`] = Math.sqrt(Math.max(dot(move, along), 0) / fanOut)
   }
 }
@@ -144,6 +136,13 @@ export const kfac = defineDriver({
     'change that its step makes in its pre-activations, `change.NAME`.',
   fields,
   wants: () => ['gradient', 'quantities'],
+  equations: ({ damping }: Config) => [
+    String.raw`A = \mathbb{E}\, h h^\top,\quad B = \mathbb{E}\, d d^\top`,
+    damping === 'trace'
+      ? String.raw`r_A = \rho\, \mathrm{tr} A,\quad r_B = \rho\, \mathrm{tr} B`
+      : String.raw`r_A = r_B = \rho`,
+    String.raw`g \leftarrow (B + r_B I)^{-1}\, g\, (A + r_A I)^{-1}`,
+  ],
   points: () => ['natural', 'before'],
   begin(config, drive) {
     drive.state.reports = {}

@@ -55,8 +55,9 @@ function track(gamma: number, before: number | undefined, told: number): number 
 export const meco = defineDriver({
   id: 'meco',
   summary:
-    'The likelihood of a model that is not normalized: a gradient on data, and one on noise with a tracked estimate of ' +
-    'the partition function, whose logarithm is reported.',
+    'The likelihood of a model p0 that is not normalized. Queries with the purpose `data` are for the gradient of the mean of ' +
+    '-log p0 on a batch of data, those with `noise` for the logarithm of the mean of p0/q on a batch of noise of density q, ' +
+    'and its gradient. The logarithm of the partition function is tracked and reported.',
   fields,
   wants: ({ objective }) => (objective === 'nce' ? ['gradient'] : ['gradient', 'value']),
   points: () => ['data', 'momentum'],

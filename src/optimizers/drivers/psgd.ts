@@ -163,6 +163,13 @@ export const psgd = defineDriver({
   fields,
   wants: ({ pairs }) => (pairs === 'hvp' ? ['gradient', 'hvp'] : ['gradient']),
   points: ({ pairs }) => ['gradient', 'probe', 'preconditioned', ...(pairs === 'difference' ? ['ahead'] : [])],
+  equations: ({ group, pairs }: Config) => [
+    pairs === 'whitening'
+      ? String.raw`v \sim \mathcal{N}(0, I),\quad h = g + 2^{-13}\, \overline{|g|}\, v`
+      : String.raw`v \sim \mathcal{N}(0, I),\quad h = H v`,
+    ...fittings[group].equations,
+    String.raw`g \leftarrow P g`,
+  ],
   begin: (_, drive) => begin(drive),
   advance(config: Config, drive, gradient, { products }) {
     if (drive.state.phase === 'step') return step(config, drive, gradient)

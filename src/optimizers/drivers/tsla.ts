@@ -131,6 +131,7 @@ export const tsla = defineDriver({
     ...(labels === 'combined' ? ['labels', 'mixed'] : []),
     ...(diagnoseEvery > 0 ? ['objective'] : []),
   ],
+  equations: () => [String.raw`g = (1 - \theta)\, g(y) + \theta\, g(u),\quad u = (\tfrac{1}{K}, \ldots, \tfrac{1}{K})`],
   begin(config: Config, drive) {
     drive.state.reports = { stage: 1, labelSmoothing: config.theta }
     return begin(config, drive)

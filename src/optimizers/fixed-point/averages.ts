@@ -71,6 +71,8 @@ export type State = {
   /** Of the last step: the weight of the image, and the largest distance of one of its elements. */
   alpha: number
   distance: number
+  /** Whether a step left the domain of the mirror map: it was not taken. */
+  left: boolean
 }
 
 export function averagingOf({ averaging, operator }: Config): NonNullable<Config['averaging']> {

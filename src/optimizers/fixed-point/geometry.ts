@@ -98,9 +98,12 @@ export function geometryOf(
   )
 }
 
-/** What is wrong with the expressions of a mirror map. */
-export function checkMap(map: CustomMap, at: string): Issue[] {
-  return PARTS.flatMap((part) => {
+/** By how much of itself an element may change when the gradient of a mirror map is taken and undone. */
+const ROUNDING = 1e-9
+
+/** What is wrong with the expressions of a mirror map, by themselves and at a start. */
+export function checkMap(map: CustomMap, start: Float64Array, at: string): Issue[] {
+  const issues = PARTS.flatMap((part) => {
     try {
       compileRule(source(map[part]))
       return []
@@ -109,4 +112,11 @@ export function checkMap(map: CustomMap, at: string): Issue[] {
       return [{ path: `${at}.${part}`, message: error.message }]
     }
   })
+  if (issues.length > 0) return issues
+  const { dual, primal, divergence } = custom(map, start.length)
+  const [u, away] = [dual(start), divergence(start, start)]
+  if (!u.every(Number.isFinite)) return [{ path: `${at}.gradient`, message: 'is not finite at the start values' }]
+  if (!Number.isFinite(away)) return [{ path: `${at}.potential`, message: 'is not finite at the start values' }]
+  const wrong = primal(u).some((x, i) => !(Math.abs(x - start[i]) <= ROUNDING * Math.max(1, Math.abs(start[i]))))
+  return wrong ? [{ path: `${at}.inverse`, message: 'does not undo the gradient at the start values' }] : []
 }

@@ -9,7 +9,7 @@
  */
 import type { Run } from '../../core/method.js'
 import type { Quantity } from '../../core/query.js'
-import { type Flat, plus, spaceOf } from '../flat.js'
+import { type Flat, flatOf, plus, spaceOf } from '../flat.js'
 import { checkNames, checkUnbounded } from '../saddle/steps.js'
 import { turnsMethod } from '../turns.js'
 import { averagingOf, type Config, config, type State, weight } from './averages.js'
@@ -64,6 +64,8 @@ function average(run: Run<Config>, flat: Flat, state: State, image: Float64Array
 }
 
 function move(state: State, s: Float64Array, alpha: number) {
+  state.left = !s.every(Number.isFinite)
+  if (state.left) return
   state.s = s
   state.alpha = alpha
   state.t++
@@ -76,7 +78,8 @@ export const method = turnsMethod<Config, State>({
   family: 'gradient',
   title: 'Averaged and accelerated fixed-point iteration',
   summary:
-    'Fixed points of a told operator by averages in Bregman geometry, and convex minima at the accelerated rate.',
+    'Fixed points of a told operator by averages in Bregman geometry, and convex minima at the accelerated rate. What the ' +
+    'operator makes of the point is told as the quantity `image`; texts are refined by `iterate-refine`.',
   references: [
     {
       authors: 'J. Fein-Ashley',
@@ -124,20 +127,20 @@ export const method = turnsMethod<Config, State>({
       bad('mirrorMap', mirrorMap ? 'belongs to the geometry custom' : 'is missing')
     if (config.contraction !== undefined && (geometry !== 'euclidean' || accelerated))
       bad('contraction', 'bounds the error of Euclidean averages alone')
-    if (mirrorMap) issues.push(...checkMap(mirrorMap, 'config.mirrorMap'))
+    if (mirrorMap) issues.push(...checkMap(mirrorMap, flatOf(problem).start(), 'config.mirrorMap'))
     const { initial } = spaceOf(problem)
     if (geometry === 'entropy')
       for (const [name, values] of Object.entries(initial ?? {}))
-        if (!feedback.includes(name) && values.some((p) => p <= 0))
+        if (!feedback.includes(name) && values.some((p) => p !== 0) && values.some((p) => p <= 0))
           issues.push({ path: `space.initial.${name}`, message: 'expected positive numbers: distributions' })
     return issues
   },
   init(run, flat) {
     const start = flat.start()
-    // Of entropy, distributions: what has no start values is uniform.
+    // Of entropy, distributions: zeros stand for the uniform one.
     const s = run.config.geometry === 'entropy' ? geometry(run).primal(geometry(run).dual(start)) : start
     for (const name of run.config.feedback) s.set(start.subarray(...flat.range(name)!), flat.range(name)![0])
-    return { s, z: s, t: 0, since: 0, residual: null, alpha: 1, distance: 0 }
+    return { s, z: s, t: 0, since: 0, residual: null, alpha: 1, distance: 0, left: false }
   },
   ask({ config }, flat, state) {
     const { operator } = config
@@ -164,10 +167,12 @@ export const method = turnsMethod<Config, State>({
     if (averagingOf(config) === 'accelerated') return accelerate(run, state, g)
     average(run, flat, state, mirrorStep(geometry(run), state.s, 1 / config.lipschitz, g), perturbation)
   },
-  finished: ({ config }, { residual }) =>
-    config.tolerance > 0 && residual !== null && residual <= config.tolerance
-      ? `the residual is at most ${config.tolerance}`
-      : undefined,
+  finished({ config: { tolerance } }, { residual, left }) {
+    if (left) return 'a step would leave the domain of the mirror map'
+    return tolerance > 0 && residual !== null && residual <= tolerance
+      ? `the residual is at most ${tolerance}`
+      : undefined
+  },
   estimate({ config }, { s, t, residual, alpha, distance }) {
     const { contraction: q } = config
     const metrics = {

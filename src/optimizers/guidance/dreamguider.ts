@@ -2,7 +2,7 @@
  * Sampling from a diffusion model toward a goal without derivatives of its denoiser: N. G. Nair, V. M. Patel, "Dreamguider:
  * Improved Training free Diffusion-based Conditional Generation", 2024 (arXiv:2406.02549).
  *
- * The tensor `time` of the space, of one element, carries t to the client; the others are the sample. Queries with the
+ * Noise begins at the start values of the space, or where they are zero at random. The tensor `time` of the space, of one element, carries t to the client; the others are the sample. Queries with the
  * purpose `denoise` are for the noise that the denoiser finds in x_t, those with `goal` for value and gradient of the goal's
  * loss at the predicted clean sample. A goal is asked `augmentations` times, each with a sample key of its own, by which the
  * client may flip, shift or cut sample and target alike.
@@ -11,9 +11,10 @@ import { z } from 'zod'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import { elements } from '../../core/tensor.js'
-import { type Flat, flatOf, gaussian, norm, plus, spaceOf } from '../flat.js'
+import { type Flat, flatOf, norm, plus, spaceOf } from '../flat.js'
 import { checkUnbounded } from '../saddle/steps.js'
 import { turnsMethod } from '../turns.js'
+import { noiseOr } from './noise.js'
 
 const config = z.strictObject({
   time: field(
@@ -23,7 +24,7 @@ const config = z.strictObject({
       source: 'ours',
     },
   ),
-  steps: field(z.int().min(1).default(100), 'Steps T of the sampler.', { source: 'ours' }),
+  steps: field(z.int().min(1).max(10_000).default(100), 'Steps T of the sampler.', { source: 'ours' }),
   betaStart: field(z.number().gt(0).lt(1).default(0.001), 'Variance of the noise of the first diffusion step.', {
     source: 'ours',
     log: true,
@@ -44,7 +45,9 @@ const config = z.strictObject({
     mutable: true,
     log: true,
   }),
-  augmentations: field(z.int().min(1).default(1), 'Goal gradients per step, R, whose mean guides.', { source: 'ours' }),
+  augmentations: field(z.int().min(1).max(1000).default(1), 'Goal gradients per step, R, whose mean guides.', {
+    source: 'ours',
+  }),
   scale: field(
     z.enum(['noise', 'dog']).default('noise'),
     'Length of guidance: c times the norm of the noise over that of the gradient; or, by distance over gradients, the ' +
@@ -123,7 +126,11 @@ export const method = turnsMethod<Config, State>({
   id: 'dreamguider',
   family: 'gradient',
   title: 'Guided diffusion sampling',
-  summary: 'Samples from a pretrained denoiser toward a differentiable goal, without derivatives of the denoiser.',
+  summary:
+    'Samples from a pretrained denoiser toward a differentiable goal, without derivatives of the denoiser. A tensor of the ' +
+    'space carries the time. Queries with the purpose `denoise` are for the noise in the sample at that time, those with ' +
+    '`goal` for value and gradient of the loss of a clean sample, which the client may flip, shift or cut by the sample key, ' +
+    'with its target alike. Zero start values stand for random noise.',
   references: [
     {
       authors: 'N. G. Nair, V. M. Patel',
@@ -154,10 +161,9 @@ export const method = turnsMethod<Config, State>({
     else if (tensors.length === 1) issues.push({ path: 'space.tensors', message: `nothing but "${time}" to sample` })
     return issues
   },
-  init({ config, problem }, flat, seed) {
+  init({ config }, flat, seed) {
     const rng = rngStream(seed, 'noise')
-    const { initial } = spaceOf(problem)
-    const x = initial ? sampleOf(config, flat, flat.start()) : gaussian(new Rng(rng), flat.dimension - 1)
+    const x = noiseOr(sampleOf(config, flat, flat.start()), new Rng(rng))
     const zero = new Float64Array(x.length)
     return {
       t: config.steps,

@@ -5,21 +5,23 @@
  * Minimizes -sum_j w_j R_j(e) + lambda*(|e|^2/2 - (d - 1)*log|e|); the second term, up to a constant the negative log density
  * of the norm of a normal vector, keeps the noise on its shell. Of all iterates that with the most reward is the answer.
  *
- * One reward is the objective itself, with its gradient. Several are asked as the quantities `rewards` and `gradients`.
+ * The noise begins at the start values of the space, or where they are zero at random. One reward is the objective itself, with its gradient. Several are asked as the quantities `rewards` and `gradients`.
  */
 import { z } from 'zod'
 import type { Observation, Want } from '../../core/query.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Problem } from '../../core/space.js'
-import { dot, type Flat, gaussian, norm, plus, spaceOf } from '../flat.js'
+import { adamFields, adamStep } from '../adam-step.js'
+import { dot, type Flat, gaussian, norm, plus } from '../flat.js'
 import { inverseTimes, type Pair, remember } from '../limited-memory.js'
 import { checkUnbounded } from '../saddle/steps.js'
 import { turnsMethod } from '../turns.js'
+import { noiseOr } from './noise.js'
 
 const config = z.strictObject({
   weights: field(
-    z.array(z.number()).min(1).default([1]),
+    z.array(z.number()).min(1).max(1000).default([1]),
     'Weight of each reward; the paper has 5, 1, 0.05 and 0.01 for HPSv2, ImageReward, PickScore and CLIP.',
     { source: 'ours' },
   ),
@@ -44,17 +46,8 @@ const config = z.strictObject({
   iterations: field(z.int().min(1).default(50), 'Evaluations in all; the last makes no step.', {
     source: 'published code',
   }),
-  beta1: field(z.number().min(0).lt(1).default(0.9), 'adam: decay of the mean gradient.', {
-    source: 'torch.optim.Adam',
-  }),
-  beta2: field(z.number().min(0).lt(1).default(0.999), 'adam: decay of the mean square.', {
-    source: 'torch.optim.Adam',
-  }),
-  eps: field(z.number().positive().default(1e-2), 'adam: added to the root of the mean square.', {
-    source: 'published code',
-    log: true,
-  }),
-  history: field(z.int().min(1).default(10), 'lbfgs: steps that are remembered.', { source: 'ours' }),
+  ...adamFields(1e-2, 'published code'),
+  history: field(z.int().min(1).max(1000).default(10), 'lbfgs: steps that are remembered.', { source: 'ours' }),
 })
 type Config = z.infer<typeof config>
 
@@ -98,22 +91,17 @@ export function shell(e: Float64Array): { value: number; factor: number } {
 
 /** A step against the gradient; `scale` is what clipping makes of it. */
 function move(config: Config, state: State, raw: Float64Array, scale: number) {
-  const { learningRate, momentum, beta1, beta2, eps, history } = config
+  const { learningRate, momentum, history } = config
   const { e } = state
-  const t = state.t
   const g = raw.map((value) => scale * value)
   switch (config.optimizer) {
     case 'nesterov':
       state.m = g.map((value, i) => momentum * state.m[i] + value)
       state.e = e.map((x, i) => x - learningRate * (g[i] + momentum * state.m[i]))
       return
-    case 'adam': {
-      state.m = g.map((value, i) => beta1 * state.m[i] + (1 - beta1) * value)
-      state.v = g.map((value, i) => beta2 * state.v[i] + (1 - beta2) * value ** 2)
-      const [c1, c2] = [1 - beta1 ** t, 1 - beta2 ** t]
-      state.e = e.map((x, i) => x - (learningRate * (state.m[i] / c1)) / (Math.sqrt(state.v[i] / c2) + eps))
+    case 'adam':
+      state.e = plus(e, -1, adamStep(state, g, state.t, config))
       return
-    }
     case 'lbfgs':
       // Clipped gradients have no curvature.
       if (state.last) {
@@ -146,7 +134,9 @@ export const method = turnsMethod<Config, State>({
   family: 'gradient',
   title: 'Reward-based noise optimization',
   summary:
-    'The noise of a generator by one or several rewards, in a few steps that keep its norm likely; the best is kept.',
+    'The noise of a generator by one or several rewards, in a few steps that keep its norm likely; the best is kept. ' +
+    'One reward is the objective, asked with its gradient; several are asked as quantities. Zero start values stand for ' +
+    'random noise.',
   references: [
     {
       authors: 'L. Eyring, S. Karthik, K. Roth, A. Dosovitskiy, Z. Akata',
@@ -198,9 +188,9 @@ export const method = turnsMethod<Config, State>({
     return optimizer === 'selection' ? ['value'] : ['value', 'gradient']
   },
   check: (_, problem) => checkUnbounded('reno', problem),
-  init({ problem }, flat, seed) {
+  init(_, flat, seed) {
     const rng = rngStream(seed, 'noise')
-    const e = spaceOf(problem).initial ? flat.start() : gaussian(new Rng(rng), flat.dimension)
+    const e = noiseOr(flat.start(), new Rng(rng))
     const zero = new Float64Array(e.length)
     return { e, m: zero, v: zero, pairs: [], last: null, best: e, bestReward: null, rewards: [], rng, t: 0 }
   },

@@ -220,6 +220,10 @@ export const method = turnsMethod<Config, State>({
     sampleKey: `s${t}`,
   }),
   learn,
+  // Where the loss is not defined at the trial point, one nearer takes its place.
+  refused(own) {
+    if (own.phase === 'trial' || own.phase === 'model') own.s = own.s.map((value) => value / 2)
+  },
   estimate: (_, { x, learningRate, modelSteps, t }) => ({
     x,
     kind: 'iterate',

@@ -47,6 +47,8 @@ const fields = {
 type Config = PartConfig<typeof fields>
 
 const [BETA1, BETA2, EPS] = [0.9, 0.999, 1e-6]
+/** Share of the terms of a slope below which it is rounding, of which Adam would make steps all the same. */
+const ROUNDING = 1e-13
 
 const isMatrix = ({ shape }: TensorSpec): boolean => shape.length > 1
 /** A matrix of `rows` by `columns`, the longer side first, and the dimension of its subspace. */
@@ -108,9 +110,11 @@ function turn(config: Config, { kept, t }: Place, spec: TensorSpec, g: ArrayLike
   if (config.projection !== 'online') return error
   const [along, across] = [multiply(energies, basis, r), multiply(gram, y, r)]
   const off = multiply(gram, basis, r)
-  const gradient = along.map(
-    (value, i) => 2 * (value + across[i] - 2 * y[i]) + 4 * config.orthoPenalty * (off[i] - basis[i]),
-  )
+  const tiny = ROUNDING * y.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  const gradient = along.map((value, i) => {
+    const slope = 2 * (value + across[i] - 2 * y[i]) + 4 * config.orthoPenalty * (off[i] - basis[i])
+    return Math.abs(slope) > tiny ? slope : 0
+  })
   const { m, v } = { m: kept.m[spec.name], v: kept.v[spec.name] }
   for (let i = 0; i < basis.length; i++) {
     if (config.projectorRule === 'sgd') {

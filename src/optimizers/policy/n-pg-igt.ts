@@ -81,7 +81,8 @@ export const method = turnsMethod<Config, State>({
   title: 'Policy gradients by transport',
   summary:
     'Gradient estimates of single trajectories, combined over the steps as if all were of the present policy: by asking ' +
-    'ahead and a normalized step, or with Hessian-vector products.',
+    'ahead and a normalized step (purpose `transport`), or with gradients at the iterate (`step`) and products with the ' +
+    'Hessian at a point before it, estimated by a trajectory that is drawn there (`curvature`).',
   references: [
     {
       authors: 'I. Fatkhullin, A. Barakat, A. Kireeva, N. He',

@@ -20,6 +20,8 @@ export type Layout = {
 }
 
 export interface Fitting {
+  /** The step on a pair, as LaTeX. */
+  equations: readonly string[]
   /** P = scale^2*I. */
   begin(layout: Layout, scale: number, rng: Rng): Fit
   /** A step of size mu on a pair. Pairs that say nothing, such as zeros, change nothing. */

@@ -114,6 +114,9 @@ function eachTensor(
 }
 
 export const kronecker: Fitting = {
+  equations: [
+    String.raw`A = Q_1 H Q_2^\top,\quad B = Q_2^{-\top} V^\top Q_1^{-1},\quad Q_1 \leftarrow Q_1 - \mu \frac{\mathrm{triu}(A A^\top - B^\top B)}{\|A A^\top + B^\top B\|} Q_1,\quad Q_2 \leftarrow Q_2 - \mu \frac{\mathrm{triu}(A^\top A - B B^\top)}{\|A^\top A + B B^\top\|} Q_2`,
+  ],
   size: (layout) =>
     layout.sides.reduce((sum, [rows, columns]) => sum + elementsOf(rows, layout) + elementsOf(columns, layout), 0),
   begin(layout, scale) {

@@ -1,6 +1,6 @@
 /** Fits of whole matrices: n^2 numbers and operations per pair. */
-import { symmetricEigen } from '../../core/eigen.js'
 import { dot } from '../flat.js'
+import { matrixOf, radius, spectrumOf } from '../second-order/spectrum.js'
 import {
   type Correction,
   correct,
@@ -31,6 +31,9 @@ const withInverse = (name: string, n: number, scale: number): Fit => ({
 
 /** Li 2024, table II: P = Q'Q with Q in GL(n), multiplied by I - mu*(a a' - b b')/(|a|^2 + |b|^2). */
 export const generalLinear: Fitting = {
+  equations: [
+    String.raw`a = Q h,\quad b = Q^{-\top} v,\quad Q \leftarrow Q - \mu \frac{a a^\top - b b^\top}{\|a\|^2 + \|b\|^2} Q`,
+  ],
   size: (layout) => 2 * square(layout),
   begin: ({ dimension }, scale) => withInverse('Q', dimension, scale),
   learn(fit, _, { v, h }, mu) {
@@ -46,6 +49,9 @@ export const generalLinear: Fitting = {
 
 /** The same with Q an upper triangle, and the upper triangle of a a' - b b'. */
 export const triangular: Fitting = {
+  equations: [
+    String.raw`a = Q h,\quad b = Q^{-\top} v,\quad Q \leftarrow Q - \mu \frac{\mathrm{triu}(a a^\top - b b^\top)}{\|a\|^2 + \|b\|^2} Q`,
+  ],
   size: square,
   begin: ({ dimension }, scale) => ({ Q: scaledIdentity(dimension, scale) }),
   learn({ Q }, { dimension: n }, { v, h }, mu) {
@@ -80,7 +86,8 @@ type Symmetric = (
   mu: number,
 ) => { W: Correction['W']; C: Correction['C'] } | undefined
 
-const symmetric = (correction: Symmetric): Fitting => ({
+const symmetric = (equation: string, correction: Symmetric): Fitting => ({
+  equations: [equation],
   size: (layout) => 2 * square(layout),
   begin: ({ dimension }, scale) => withInverse('P', dimension, scale ** 2),
   learn(fit, _, pair, mu) {
@@ -92,30 +99,40 @@ const symmetric = (correction: Symmetric): Fitting => ({
 })
 
 /** On the manifold of symmetric positive matrices: P - mu*(P h h'P - v v')/(h'P h + v'P^-1 v). */
-export const positive = symmetric(({ v, h }, Ph, iPv, _, mu) => {
-  const weight = mu / (dot(h, Ph) + dot(v, iPv))
-  return { W: [Ph, v], C: [-weight, 0, 0, weight] }
-})
+export const positive = symmetric(
+  String.raw`P \leftarrow P - \mu \frac{P h h^\top P - v v^\top}{h^\top P h + v^\top P^{-1} v}`,
+  ({ v, h }, Ph, iPv, _, mu) => {
+    const weight = mu / (dot(h, Ph) + dot(v, iPv))
+    return { W: [Ph, v], C: [-weight, 0, 0, weight] }
+  },
+)
 
 /** Broyden, Fletcher, Goldfarb, Shanno, with the sign of h that keeps P positive. */
-export const bfgs = symmetric(({ v, h }, Ph) => {
-  const along = dot(v, h)
-  const rho = Math.abs(along)
-  const y = along < 0 ? Ph.map((value) => -value) : Ph
-  return { W: [y, v], C: [0, -1 / rho, -1 / rho, (rho + dot(h, Ph)) / rho ** 2] }
-})
+export const bfgs = symmetric(
+  String.raw`P \leftarrow P + \frac{v^\top h + h^\top P h}{(v^\top h)^2} v v^\top - \frac{P h v^\top + v h^\top P}{v^\top h}`,
+  ({ v, h }, Ph) => {
+    const along = dot(v, h)
+    const rho = Math.abs(along)
+    const y = along < 0 ? Ph.map((value) => -value) : Ph
+    return { W: [y, v], C: [0, -1 / rho, -1 / rho, (rho + dot(h, Ph)) / rho ** 2] }
+  },
+)
 
 /** P - step*(h h' - P^-1 v v'P^-1), with mu/1000 as the step, and short enough that P stays positive. */
-export const euclidean = symmetric(({ h }, _, iPv, inverseOf, mu) => {
-  const step = Math.min(mu / 1000, 0.5 / dot(h, times(inverseOf, h)))
-  return { W: [h, iPv], C: [-step, 0, 0, step] }
-})
+export const euclidean = symmetric(
+  String.raw`P \leftarrow P - \tfrac{\mu}{1000} (h h^\top - P^{-1} v v^\top P^{-1})`,
+  ({ h }, _, iPv, inverseOf, mu) => {
+    const step = Math.min(mu / 1000, 0.5 / dot(h, times(inverseOf, h)))
+    return { W: [h, iPv], C: [-step, 0, 0, step] }
+  },
+)
 
 /** Eigenvalues of S below this share of the largest belong to directions in which no pair has been. */
 const UNSEEN = 1e-13
 
 /** P = S^-1/2 of the mean S of h h'; zero where no h has been. */
 export const closedForm: Fitting = {
+  equations: [String.raw`S \leftarrow (1 - \tfrac{1}{k}) S + \tfrac{1}{k} h h^\top,\quad P = S^{-1/2}`],
   size: (layout) => 3 * square(layout),
   begin: ({ dimension: n }, scale) => ({
     S: new Float64Array(n * n),
@@ -127,19 +144,9 @@ export const closedForm: Fitting = {
     const weight = 1 / ++fit.count[0]
     for (let i = 0; i < n; i++)
       for (let j = 0; j < n; j++) fit.S[i * n + j] += weight * (h[i] * h[j] - fit.S[i * n + j])
-    const vectors = fit.S.slice()
-    const values = symmetricEigen(vectors, n)
-    const least = UNSEEN * Math.max(...values)
-    const power = (exponent: number) => {
-      const m = new Float64Array(n * n)
-      values.forEach((value, k) => {
-        if (!(value > least)) return
-        const factor = value ** exponent
-        for (let i = 0; i < n; i++)
-          for (let j = 0; j < n; j++) m[i * n + j] += factor * vectors[i * n + k] * vectors[j * n + k]
-      })
-      return m
-    }
+    const spectrum = spectrumOf(fit.S, n)
+    const unseen = UNSEEN * radius(spectrum)
+    const power = (exponent: number) => matrixOf(spectrum, (value) => (value > unseen ? value ** exponent : 0))
     fit.P = power(-0.5)
     fit.inverse = power(0.5)
   },

@@ -8,6 +8,9 @@ const largest = (x: Float64Array) => x.reduce((most, value) => Math.max(most, va
 
 /** Q = diag(q). */
 export const diagonal: Fitting = {
+  equations: [
+    String.raw`q \leftarrow q - \mu \frac{(q h)^2 - (v/q)^2}{\max((q h)^2 + (v/q)^2)} q,\quad P = \mathrm{diag}(q^2)`,
+  ],
   size: ({ dimension }) => dimension,
   begin: ({ dimension }, scale) => ({ q: filled(dimension, scale) }),
   learn({ q }, _, { v, h }, mu) {
@@ -24,6 +27,9 @@ const reversed = (x: Float64Array) => x.slice().reverse()
 
 /** Q = diag(a) + antidiag(b), the matrices of the shape of an X: element i meets n - 1 - i. */
 export const crossed: Fitting = {
+  equations: [
+    String.raw`Q = \mathrm{diag}(a) + \mathrm{adiag}(b),\quad Q \leftarrow Q - \mu \frac{\mathrm{X}(Q h h^\top Q^\top - Q^{-\top} v v^\top Q^{-1})}{\max((Q h)^2 + (Q^{-\top} v)^2)} Q`,
+  ],
   size: ({ dimension }) => 2 * dimension,
   begin: ({ dimension }, scale) => ({ a: filled(dimension, scale), b: filled(dimension, 0) }),
   learn({ a, b }, _, { v, h }, mu) {
@@ -108,6 +114,9 @@ const solveLowRank = ({ U, V, d }: LowRank, b: Float64Array) =>
 
 /** Q = (I + U V')*diag(d), U and V of few columns. */
 export const lowRank: Fitting = {
+  equations: [
+    String.raw`Q = (I + U V^\top)\, \mathrm{diag}(d),\quad d \leftarrow d - \mu_1 (P h \circ h - v \circ P^{-1} v) \circ d,\quad U \leftarrow U - \mu_2 (a a^\top - b b^\top) V (I + V^\top U) \text{ or } V \leftarrow V - \mu_3 (I + V U^\top) (a a^\top - b b^\top) U`,
+  ],
   size: ({ dimension, rank }) => dimension * (2 * rank + 1),
   begin({ dimension: n, rank }, scale, rng) {
     const random = () => new Float64Array(n * rank).map(() => (0.1 / Math.sqrt(n)) * rng.normal())

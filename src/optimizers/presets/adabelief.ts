@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
 import type { At } from '../compose.js'
-import { gradientMethod, type PresetConfig } from '../gradient.js'
+import { gradientMethod, type Preset, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 import { adamFields } from './adam.js'
 
@@ -22,6 +22,11 @@ const fields = {
     mutable: true,
     source: 'adabelief-pytorch',
   }),
+  second: field(
+    z.enum(['belief', 'momentum']).default('belief'),
+    'What is squared: the gradient less its mean, or with AdaM3 the mean.',
+    { source: 'algorithm 2' },
+  ),
   decay: field(
     z.enum(['coupled', 'decoupled', 'fixed']).default('decoupled'),
     'coupled: added to the gradient. decoupled: x*(1 - lr*weightDecay). fixed: x*(1 - weightDecay).',
@@ -45,7 +50,7 @@ export function rectification(beta2: number, { t }: At): number {
   return Math.sqrt(((1 - power) * (rho - 4) * (rho - 2) * limit) / ((limit - 4) * (limit - 2) * rho))
 }
 
-function rule({ beta1, beta2, eps, weightDecay, decay, rectify, amsbound }: Config) {
+function rule({ beta1, beta2, eps, weightDecay, second, decay, rectify, amsbound }: Config) {
   const decays = {
     coupled: 'g = g + weightDecay*x',
     decoupled: 'x = x*(1 - lr*weightDecay)',
@@ -56,7 +61,7 @@ function rule({ beta1, beta2, eps, weightDecay, decay, rectify, amsbound }: Conf
     text: [
       ...(weightDecay > 0 ? [decays[decay]] : []),
       'm = beta1*m + (1 - beta1)*g',
-      's = beta2*s + (1 - beta2)*(g - m)^2 + eps',
+      `s = beta2*s + (1 - beta2)*${second === 'belief' ? '(g - m)' : 'm'}^2 + eps`,
       ...(amsbound ? ['smax = max(smax, s)'] : []),
       'mhat = m/(1 - beta1^t)',
       rectify
@@ -72,7 +77,7 @@ function rule({ beta1, beta2, eps, weightDecay, decay, rectify, amsbound }: Conf
   }
 }
 
-export const method = gradientMethod<typeof fields>({
+export const adabelief = {
   id: 'adabelief',
   title: 'AdaBelief',
   summary: 'Adam whose second moment is the variance of the gradient about its mean: long steps where gradients agree.',
@@ -88,4 +93,6 @@ export const method = gradientMethod<typeof fields>({
   rule,
   invariances: ['translation'],
   recipes: [{ problem: 'quadratic', config: { learningRate: 0.1 }, maxEvaluations: 500, target: 1e-6 }],
-})
+} satisfies Preset<typeof fields>
+
+export const method = gradientMethod<typeof fields>(adabelief)

@@ -186,6 +186,7 @@ function split(config: Config, tensor: TensorSpec, g: FloatArray, kept: Slots, t
 }
 
 const host: Host<Config> = {
+  inside: true,
   provides: () => ['step'],
   begin(config, { tensors }) {
     const sizes = (has: boolean) =>

@@ -36,6 +36,7 @@ export const method = gradientMethod<typeof fields>({
   fields,
   defaults: { driver: { id: 'psgd', group: 'gl', rate: 1, scale: 1, diagnose: true } },
   rule: ({ answer }: Config) => (answer === 'direction' ? DIRECTION : STEP),
+  heavy: true,
   recipes: [
     { problem: 'quadratic', maxEvaluations: 300, target: 1e-9 },
     {

@@ -4,7 +4,9 @@
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
+import { totalElements } from '../../core/tensor.js'
 import type { Piece } from '../compose.js'
+import { spaceOf } from '../flat.js'
 import { gradientMethod, type Host, type PresetConfig } from '../gradient.js'
 import { real } from '../parts.js'
 import { divide, emptyWindow, type GradientWindow, push } from '../second-order/gradient-window.js'
@@ -25,6 +27,9 @@ const fields = {
 }
 type Config = PresetConfig<typeof fields>
 
+/** Elements of a window. */
+const LARGEST = 2 ** 28
+
 export const mfacReference = {
   authors: 'E. Frantar, E. Kurtic, D. Alistarh',
   title: 'M-FAC: Efficient Matrix-Free Approximations of Second-Order Information',
@@ -33,6 +38,7 @@ export const mfacReference = {
 }
 
 const host: Host<Config> = {
+  inside: true,
   provides: () => ['natural'],
   begin: ({ ngrads, damp }, { tensors }) => emptyWindow(tensors, ngrads, damp),
   inputs({ ngrads, damp, weightDecay }, _, { gradient, point, kept }) {
@@ -57,12 +63,22 @@ export const method = gradientMethod<typeof fields>({
   references: [mfacReference],
   fields,
   host,
+  equations: () => [
+    String.raw`F = \lambda I + \frac{1}{m} G^\top G,\quad F^{-1} g = \frac{g}{\lambda} - G^\top (\lambda m I + G G^\top)^{-1} \frac{G g}{\lambda}`,
+  ],
+  check({ ngrads }, problem) {
+    const parameters = totalElements(spaceOf(problem).tensors)
+    if (ngrads * parameters <= LARGEST) return []
+    const message = `${ngrads} gradients of ${parameters} elements are too many; at most ${LARGEST} elements are kept`
+    return [{ path: 'config.ngrads', message }]
+  },
   rule: ({ momentum }: Config): Piece => ({
     text: momentum > 0 ? 'v = momentum*v + (1 - momentum)*natural\nx = x - lr*v' : 'x = x - lr*natural',
     slots: momentum > 0 ? { v: { kind: 'tensor' } } : {},
     inputs: ['natural'],
     scalars: () => ({ momentum }),
   }),
+  heavy: true,
   recipes: [
     {
       problem: 'quadratic',

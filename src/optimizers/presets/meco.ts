@@ -8,7 +8,7 @@ export const method = gradientMethod<typeof sgd.fields>({
   title: 'Compositional optimization of unnormalized models',
   summary:
     'Maximum likelihood of a model without its normalizer, which is tracked by samples of a noise law; the driver `meco` ' +
-    'does it for any rule.',
+    'does it for any rule, and says what its queries are for.',
   references: [
     {
       authors: 'W. Jiang, J. Qin, L. Wu, C. Chen, T. Yang, L. Zhang',

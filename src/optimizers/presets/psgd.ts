@@ -61,6 +61,7 @@ export const psgd = {
     slots: momentum > 0 ? { m: { kind: 'tensor' } } : {},
     scalars: () => ({ momentum, weightDecay }),
   }),
+  heavy: true,
   recipes: [
     { problem: 'quadratic', config: { learningRate: 0.5 }, maxEvaluations: 300, target: 1e-6 },
     {

@@ -9,24 +9,12 @@ import { elements, type FloatArray, type TensorSpec } from '../../core/tensor.js
 import type { Piece } from '../compose.js'
 import { norm, spaceOf } from '../flat.js'
 import { gradientMethod, type Host, type PresetConfig } from '../gradient.js'
+import { graft, graftingField, keepsSquares } from '../grafting.js'
 import { inverseRoot, largestEigenvalue } from '../inverse-root.js'
-import { addGram, along, gather, type Layout, layoutOf, scatter } from '../kronecker-blocks.js'
+import { along, blockFields, byBlock, identities, type Layout, layoutOf, learn, matrixOf } from '../kronecker-blocks.js'
 import { checkRoles, initialDraw, mupFields, mupReference, shampooRate } from '../mup.js'
 import { real } from '../parts.js'
 
-export const blockFields = {
-  blockSize: field(z.int().min(2).max(2048).default(128), 'Longest side of the blocks that a tensor is cut into.', {
-    source: 'section 4.2',
-  }),
-  maxDim: field(z.int().min(2).default(8192), 'Axes above this length are not preconditioned: the others alone.', {
-    source: 'section 4.1',
-  }),
-  mergeBelow: field(
-    z.int().min(1).default(128),
-    'Neighbouring axes of tensors of three and more are merged up to this length.',
-    { source: 'google-research scalable_shampoo' },
-  ),
-}
 const fields = {
   learningRate: real('Step size; that of the grafted rule where there is one.', {
     default: 0.1,
@@ -45,11 +33,7 @@ const fields = {
   nesterov: field(z.boolean().default(true), 'Steps by the momentum that the next step would see.', {
     source: 'google-research scalable_shampoo',
   }),
-  grafting: field(
-    z.enum(['none', 'sgd', 'adagrad', 'rmsprop', 'sqrtn']).default('adagrad'),
-    'The rule whose step, tensor by tensor, gives the length; it is the step before `start`. sqrtn: the signs.',
-    { source: 'section 2.2' },
-  ),
+  grafting: graftingField,
   preconditioningSteps: field(z.int().min(1).default(20), 'Steps from one computation of the roots to the next.', {
     source: 'section 4.3',
   }),
@@ -57,8 +41,8 @@ const fields = {
     source: 'google-research scalable_shampoo',
   }),
   staggered: field(
-    z.boolean().default(true),
-    'Computes a share of the roots in each step, in place of all of them in one.',
+    z.boolean().default(false),
+    'Computes a share of the roots in each step, in place of all of them in one: no step is long.',
     { source: 'section 4.3' },
   ),
   ...blockFields,
@@ -87,45 +71,11 @@ type Config = PresetConfig<typeof fields>
 /** What the host part keeps of a tensor. */
 type Kept = { statistics: FloatArray; roots: FloatArray; squares: FloatArray; condition: FloatArray }
 
-const GRAFT_EPS = 1e-10
-/** Decay of grafted RMSprop where the statistics are sums. */
-const RMSPROP = 0.999
-const weightOf = (beta2: number): number => (beta2 === 1 ? 1 : 1 - beta2)
-
-/** The step of the grafted rule. */
-function graft({ grafting, beta2 }: Config, g: FloatArray, squares: FloatArray): Float64Array {
-  switch (grafting) {
-    case 'adagrad':
-    case 'rmsprop': {
-      const decay = grafting === 'adagrad' ? 1 : beta2 === 1 ? RMSPROP : beta2
-      for (let i = 0; i < g.length; i++) squares[i] = decay * squares[i] + weightOf(decay) * g[i] ** 2
-      return Float64Array.from(g, (gi, i) => gi / (Math.sqrt(squares[i]) + GRAFT_EPS))
-    }
-    case 'sqrtn':
-      return Float64Array.from(g, Math.sign)
-    default:
-      return Float64Array.from(g)
-  }
-}
-
 /** Whether root number `index` of `count` is computed at step t. */
 function due({ start, preconditioningSteps: every, staggered }: Config, t: number, index: number, count: number) {
   if (t <= start) return t === start
   return (t - start) % every === (staggered ? Math.floor((index * every) / count) : 0)
 }
-
-function learn(config: Config, layout: Layout, g: FloatArray, { statistics }: Kept) {
-  const { beta2 } = config
-  const weight = weightOf(beta2)
-  if (layout.blocks.length === 0)
-    for (let i = 0; i < g.length; i++) statistics[i] = beta2 * statistics[i] + weight * g[i] ** 2
-  for (const block of layout.blocks) {
-    const values = gather(g, layout, block)
-    for (const factor of block.factors) addGram(matrixOf(statistics, factor), values, block.size, factor, beta2, weight)
-  }
-}
-const matrixOf = (all: FloatArray, { at, n }: { at: number; n: number }) =>
-  (all as Float64Array).subarray(at, at + n * n)
 
 /** Computes the roots whose turn it is: of exponent -1/(2k) where a block has k of them. */
 function refresh(config: Config, layout: Layout, t: number, { statistics, roots, condition }: Kept) {
@@ -156,24 +106,25 @@ function trace(matrix: Float64Array, n: number): number {
 
 function precondition(layout: Layout, g: FloatArray, { statistics, roots }: Kept): Float64Array {
   if (layout.blocks.length === 0) return Float64Array.from(g, (gi, i) => (gi === 0 ? 0 : gi / Math.sqrt(statistics[i])))
-  const result = new Float64Array(g.length)
-  for (const block of layout.blocks) {
-    let values = gather(g, layout, block)
-    for (const factor of block.factors) values = along(values, block.size, factor, matrixOf(roots, factor))
-    scatter(values, layout, block, result)
-  }
-  return result
+  return byBlock(g, layout, (values, { size, factors }) =>
+    factors.reduce((product, factor) => along(product, size, factor, matrixOf(roots, factor)), values),
+  )
 }
 
 /** The preconditioned gradient of a tensor, as long as the step of the grafted rule. */
 function direction(config: Config, tensor: TensorSpec, g: FloatArray, t: number, kept: Kept): Float64Array {
+  const { beta2, grafting } = config
   const layout = layoutOf(tensor.shape, config)
-  learn(config, layout, g, kept)
-  const grafted = graft(config, g, kept.squares)
+  const weight = beta2 === 1 ? 1 : 1 - beta2
+  learn(kept.statistics, layout, g, beta2, weight)
+  // A vector has a number per element.
+  if (layout.blocks.length === 0)
+    for (let i = 0; i < g.length; i++) kept.statistics[i] = beta2 * kept.statistics[i] + weight * g[i] ** 2
+  const grafted = graft(grafting, beta2, g, kept.squares)
   if (t < config.start) return grafted
   refresh(config, layout, t, kept)
   const step = precondition(layout, g, kept)
-  if (config.grafting === 'none') return step
+  if (grafting === 'none') return step
   const scale = norm(grafted) / (norm(step) + 1e-16)
   return step.map((value) => scale * value)
 }
@@ -184,19 +135,14 @@ const host: Host<Config> = {
   begin(config, { tensors }) {
     const each = (make: (layout: Layout, size: number) => Float64Array) =>
       Object.fromEntries(tensors.map(({ name, shape }) => [name, make(layoutOf(shape, config), elements(shape))]))
-    const needsSquares = config.grafting === 'adagrad' || config.grafting === 'rmsprop'
-    const diagonals = (scale: number) => (layout: Layout, size: number) => {
-      if (layout.blocks.length === 0) return new Float64Array(size).fill(scale)
-      const all = new Float64Array(layout.total)
-      for (const { factors } of layout.blocks)
-        for (const { at, n } of factors) for (let i = 0; i < n; i++) all[at + i * n + i] = scale
-      return all
-    }
+    // The trace damps by itself, in any scale.
+    const initial = byTrace(config) ? 0 : config.matrixEps
     return {
-      // The trace damps by itself, in any scale.
-      statistics: each(diagonals(byTrace(config) ? 0 : config.matrixEps)),
-      roots: each((layout, size) => (layout.blocks.length === 0 ? new Float64Array(0) : diagonals(1)(layout, size))),
-      squares: each((_, size) => new Float64Array(needsSquares ? size : 0)),
+      statistics: each((layout, size) =>
+        layout.blocks.length === 0 ? new Float64Array(size).fill(initial) : identities(layout, initial),
+      ),
+      roots: each((layout) => identities(layout, 1)),
+      squares: each((_, size) => new Float64Array(keepsSquares(config.grafting) ? size : 0)),
       condition: each(({ blocks }) => new Float64Array(blocks.reduce((sum, { factors }) => sum + factors.length, 0))),
     }
   },
@@ -253,6 +199,20 @@ export const method = gradientMethod<typeof fields>({
   }),
   host,
   heavy: true,
+  equations: (config) => [
+    config.beta2 === 1
+      ? String.raw`L = L + g g^\top,\quad R = R + g^\top g`
+      : String.raw`L = \beta_2 L + (1 - \beta_2)\, g g^\top,\quad R = \beta_2 R + (1 - \beta_2)\, g^\top g`,
+    byTrace(config)
+      ? String.raw`S = (L + \rho\, \mathrm{tr}(L) I)^{-1/4}\, g\, (R + \rho\, \mathrm{tr}(R) I)^{-1/4}`
+      : String.raw`S = (L + \rho\, \lambda_{\max} I)^{-1/4}\, g\, (R + \rho\, \lambda_{\max} I)^{-1/4}`,
+    ...(config.grafting === 'none' ? [] : [String.raw`S \leftarrow S\, \|A\| / \|S\|`]),
+    ...(config.parameterization === 'mup'
+      ? [
+          String.raw`S \leftarrow S\, (M / M_0)^{c},\quad c_{\mathrm{input}} = \tfrac12,\ c_{\mathrm{output}} = -\tfrac12`,
+        ]
+      : []),
+  ],
   initial: initialDraw,
   check: (config, problem) => checkRoles(config, spaceOf(problem).tensors),
   invariances: ['translation'],

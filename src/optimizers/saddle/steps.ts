@@ -7,7 +7,7 @@ import type { Method, Run } from '../../core/method.js'
 import type { Problem } from '../../core/space.js'
 import type { Tree } from '../../core/tree.js'
 import { type Flat, spaceOf } from '../flat.js'
-import { type Described, type TurnsState, turnsMethod } from '../turns.js'
+import { type Described, type Turns, type TurnsState, turnsMethod } from '../turns.js'
 
 /** Where a gradient is wanted, and what for; each on a sample of its own unless a key says otherwise. */
 export type Ask = {
@@ -24,6 +24,7 @@ export type Steps<C, S extends Tree> = Omit<Described<C, S>, 'needs'> & {
   ask(run: Run<C>, flat: Flat, own: S): Ask
   /** Takes the gradient of a loss to minimize, and the loss where it was wanted. */
   learn(run: Run<C>, flat: Flat, own: S, gradient: Float64Array, value?: number): void
+  finished?: Turns<C, S>['finished']
 }
 
 export function stepsMethod<C, S extends Tree>(preset: Steps<C, S>): Method<C, TurnsState<S> & Tree> {

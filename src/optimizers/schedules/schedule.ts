@@ -9,6 +9,8 @@ export interface Schedule<F extends z.ZodRawShape = z.ZodRawShape> extends Part 
   rate(config: PartConfig<F>, peak: number, t: number): number
   /** The cycle of step `t`, from 0. The iterate at the end of a cycle is one to recommend. */
   cycle?(config: PartConfig<F>, t: number): number
+  /** What is wrong with the config: a field and a message. */
+  check?(config: PartConfig<F>): readonly { field: string; message: string }[]
 }
 
 const warmup = {
@@ -32,3 +34,9 @@ export function defineSchedule<F extends z.ZodRawShape>(schedule: Schedule<F>): 
     cycle: schedule.cycle && ((config, t) => schedule.cycle!(config as PartConfig<F>, Math.max(1, t - warm(config)))),
   }
 }
+
+/** What is wrong with steps that should rise. */
+export const checkRising = (steps: readonly number[], field: string) =>
+  steps.flatMap((step, i) =>
+    i > 0 && step <= steps[i - 1] ? [{ field: `${field}[${i}]`, message: `expected more than ${steps[i - 1]}` }] : [],
+  )

@@ -121,7 +121,9 @@ function proceed(config: Config, state: State, now: Known) {
 export const method = stepsMethod<Config, State>({
   id: 'proxyprox',
   title: 'Proximal steps on a proxy',
-  summary: 'An expensive objective with a cheap likeness: one gradient of the first per proximal step on the second.',
+  summary:
+    'An expensive objective with a cheap likeness: one gradient of the first per proximal step on the second. Queries with ' +
+    'the purpose `target` are for gradients of the objective, those with `proxy` for gradients of its likeness.',
   references: [
     {
       authors: 'B. Woodworth, K. Mishchenko, F. Bach',

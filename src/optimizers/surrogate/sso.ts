@@ -14,6 +14,7 @@
 import type { Run } from '../../core/method.js'
 import type { Quantity } from '../../core/query.js'
 import { elements, type TensorSpec } from '../../core/tensor.js'
+import { adamStep } from '../adam-step.js'
 import { dot, plus, spaceOf } from '../flat.js'
 import { checkNames, checkUnbounded } from '../saddle/steps.js'
 import { type Turn, turnsMethod } from '../turns.js'
@@ -37,7 +38,7 @@ function finishInner(config: Config, state: State, theta: Float64Array, z?: Floa
 
 /** A step along the gradient of the surrogate; armijo first asks where it would lead. */
 function innerStep(config: Config, state: State) {
-  const { learningRate, inner, beta1, beta2, eps } = config
+  const { learningRate, inner } = config
   const { theta, gradient: g } = state
   if (inner === 'gd') {
     // Of several rates, the least is safe for all outputs.
@@ -49,15 +50,7 @@ function innerStep(config: Config, state: State) {
     state.phase = 'search'
     return
   }
-  const k = state.inner + 1
-  state.m = g.map((value, i) => beta1 * state.m[i] + (1 - beta1) * value)
-  state.v = g.map((value, i) => beta2 * state.v[i] + (1 - beta2) * value ** 2)
-  const [c1, c2] = [1 - beta1 ** k, 1 - beta2 ** k]
-  finishInner(
-    config,
-    state,
-    theta.map((x, i) => x - (learningRate * (state.m[i] / c1)) / (Math.sqrt(state.v[i] / c2) + eps)),
-  )
+  finishInner(config, state, plus(theta, -1, adamStep(state, g, state.inner + 1, config)))
 }
 
 /** Outputs at theta - step*gradient are known. */
@@ -96,7 +89,11 @@ export const method = turnsMethod<Config, State>({
   id: 'sso',
   family: 'gradient',
   title: 'Target-based surrogate optimization',
-  summary: 'One expensive gradient by the outputs of a model pays for many cheap steps of its parameters.',
+  summary:
+    'One expensive gradient by the outputs of a model pays for many cheap steps of its parameters. A tensor of the space, ' +
+    '[batch, outputs of an example], carries weights c to the client. Queries with the purpose `loss` are for the outputs on ' +
+    'a batch and the gradient of the sum of its losses by them, those with `outputs` for the outputs alone, and those with ' +
+    '`model` for the gradient of <c, outputs> by all other tensors, its own being of no use.',
   references: [
     {
       authors: 'J. W. Lavington, S. Vaswani, R. Babanezhad, M. Schmidt, N. Le Roux',

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
+import { adamFields } from '../adam-step.js'
 
 export const config = z.strictObject({
   outputs: field(z.string().default('z'), 'Name of the tensor that carries weights of the outputs.', {
@@ -51,16 +52,7 @@ export const config = z.strictObject({
   armijoSlope: field(z.number().gt(0).lt(1).default(0.5), 'Share of the decrease to first order that armijo wants.', {
     source: 'published code',
   }),
-  beta1: field(z.number().min(0).lt(1).default(0.9), 'adam: decay of the mean gradient.', {
-    source: 'torch.optim.Adam',
-  }),
-  beta2: field(z.number().min(0).lt(1).default(0.999), 'adam: decay of the mean square.', {
-    source: 'torch.optim.Adam',
-  }),
-  eps: field(z.number().positive().default(1e-8), 'adam: added to the root of the mean square.', {
-    source: 'torch.optim.Adam',
-    log: true,
-  }),
+  ...adamFields(1e-8, 'torch.optim.Adam'),
 })
 export type Config = z.infer<typeof config>
 
@@ -96,6 +88,9 @@ export function etas({ eta, schedule, horizon, scaling }: Config, { squares, t }
   })
 }
 
+/** Below this a probability has no logarithm worth keeping. */
+const LEAST = 1e-300
+
 /** Times the batch: the surrogate at outputs z, and its gradient by them. */
 export function surrogate(config: Config, state: State, z: Float64Array): { value: number; slope: Float64Array } {
   const { z0, q } = state
@@ -105,7 +100,7 @@ export function surrogate(config: Config, state: State, z: Float64Array): { valu
   for (let i = 0; i < z.length; i++) {
     const [moved, rate] = [z[i] - z0[i], eta[i % eta.length]]
     const kl = config.divergence === 'kl'
-    const log = kl ? Math.log(z[i] / z0[i]) : 0
+    const log = kl ? Math.log(Math.max(z[i], LEAST) / Math.max(z0[i], LEAST)) : 0
     value += q[i] * moved + (kl ? z[i] * log - moved : moved ** 2 / 2) / rate
     slope[i] = q[i] + (kl ? log : moved) / rate
   }

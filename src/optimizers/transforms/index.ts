@@ -7,6 +7,7 @@ import { grams } from './grams.js'
 import { keepZeros } from './keep-zeros.js'
 import { lookahead } from './lookahead.js'
 import { medianClip } from './median-clip.js'
+import { plateau } from './plateau.js'
 import { randomScaling } from './random-scaling.js'
 import { vrgd } from './vrgd.js'
 import { weightDecay } from './weight-decay.js'
@@ -22,5 +23,6 @@ export const transforms = family([
   lookahead,
   vrgd,
   medianClip,
+  plateau,
   keepZeros,
 ])

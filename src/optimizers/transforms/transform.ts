@@ -5,8 +5,13 @@ import type { Piece } from '../compose.js'
 import type { Part, PartConfig } from '../parts.js'
 import type { Projector } from '../projection.js'
 
+/** What may be asked with every gradient. */
+export type Asked = 'value' | 'score'
+
 export interface Transform<F extends z.ZodRawShape = z.ZodRawShape> extends Part {
   fields: F
+  /** What its scalars need told with every gradient, as `told`. */
+  beside?: readonly Asked[]
   /** Text that rewrites `g`, or `x` before the step. `lr` and `t` are those of the step. */
   piece(config: PartConfig<F>, tensors: readonly TensorSpec[]): Piece
   /** Text behind the rule, ahead of the projection of x, with the names of the piece; `project` does it for others. */

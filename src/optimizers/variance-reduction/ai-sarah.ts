@@ -83,20 +83,15 @@ type State = {
 const lengthOf = ({ config, problem }: Run<Config>): number =>
   config.difference ?? (spaceOf(problem).tensors.every(({ dtype }) => dtype === 'f64') ? 1e-4 : 1e-2)
 
-/** The step from xi'(0) and xi''(0); the bound where they give none, which on a flat or concave line is all there is. */
-function choose({ beta }: Config, own: State, slope: number, curvature: number) {
-  const newton = -slope / Math.abs(curvature)
-  if (newton > 0 && Number.isFinite(newton))
-    own.delta = own.delta > 0 ? beta * own.delta + (1 - beta) / newton : 1 / newton
-  const bound = own.delta > 0 ? 1 / own.delta : 0
-  own.step = newton > 0 ? Math.min(newton, bound) : bound
-  own.phase = 'next'
-}
-
-/** v'D3f[v, v] is known. */
-function implicit(config: Config, own: State, cubic: number) {
+/** The step, once v'D3f[v, v] is known; on a flat or concave line the bound is all there is. */
+function implicit({ beta }: Config, own: State, cubic: number) {
   const Hv = own.Hv!
-  choose(config, own, -2 * dot(own.v, Hv), 2 * dot(Hv, Hv) + 2 * cubic)
+  const newton = dot(own.v, Hv) / Math.abs(dot(Hv, Hv) + cubic)
+  const found = newton > 0 && Number.isFinite(newton)
+  if (found) own.delta = own.delta > 0 ? beta * own.delta + (1 - beta) / newton : 1 / newton
+  const bound = own.delta > 0 ? 1 / own.delta : 0
+  own.step = found ? Math.min(newton, bound) : bound
+  own.phase = 'next'
 }
 
 /** Gradients of the batch at w, ahead of it along v, and behind it where the third derivative is wanted. */
@@ -241,6 +236,10 @@ export const method = turnsMethod<Config, State>({
   },
   ask: (run, _, own) => turn(run, own),
   learn,
+  // Where the loss is not defined at the next iterate, one nearer takes its place.
+  refused(own) {
+    if (own.phase === 'next') own.step /= 2
+  },
   estimate: ({ config }, { w, step, delta, passes, outer, t }) => ({
     x: w,
     kind: 'iterate',

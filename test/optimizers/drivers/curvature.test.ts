@@ -75,3 +75,59 @@ test('hutchinson gives any rule a probe of signs and the Hessian along it', () =
   near(session.state.slots.D.x, [80 + cross, 120 + cross], 1e-6)
   expect(() => new Session(rule, vectors([1]), { config })).toThrow('config.driver')
 })
+
+test('products that are asked of the client make the same steps as differences, with the value told at the iterate', () => {
+  const H = [
+    [2, 1],
+    [1, 3],
+  ]
+  const times = (v: ArrayLike<number>) => H.map((row) => row[0] * v[0] + row[1] * v[1])
+  for (const id of ['hutchinson', 'newton'] as const) {
+    const start = (more: object) =>
+      new Session(sania, vectors([1, -2]), {
+        config: { variant: id, driver: { id, ...more } },
+        value: ({ x }) => (x[0] * times(x)[0] + x[1] * times(x)[1]) / 2,
+        product: (_, { x: v }) => ({ x: times(v) }),
+      })
+    const asked = start({ products: 'gauss-newton' })
+    expect(asked.query.wants).toEqual([{ kind: 'gradient' }, { kind: 'value' }])
+    asked.reply(of(times))
+    expect(asked.query).toMatchObject({
+      sampleKey: 's1',
+      wants: [{ kind: 'hvp', curvature: 'gauss-newton' }],
+      points: [
+        { kind: 'view', name: 'x' },
+        { kind: 'view', name: id === 'newton' ? 'search' : 'probe' },
+      ],
+    })
+    asked.restart()
+    asked.steps(3, of(times))
+    const made = start({}).steps(3, of(times))
+    near(asked.x, Array.from(made.x), 1e-2)
+    expect(asked.view('along').x).toHaveLength(2)
+    expect(asked.state.driver.points.ahead).toBeUndefined()
+    // A gradient per step and no other.
+    expect(asked.metrics.gradients).toBe(3)
+    if (id === 'newton') near(asked.x, [0, 0], 1e-6)
+  }
+})
+
+test('curvature of a maximized objective is turned around with it; that of Fisher is not', () => {
+  const product = (curvature: string) =>
+    new Session(rule, vectors([1]), {
+      config: {
+        text: 'D = D + probe*along\nx = x - lr*g',
+        slots: 'inferred',
+        inputs: ['probe', 'along'],
+        learningRate: 0,
+        driver: { id: 'hutchinson', products: curvature },
+      },
+      direction: 'maximize',
+      product: (_, { x: v }) => ({ x: [5 * v[0]] }),
+    }).steps(
+      1,
+      of(() => [1]),
+    ).state.slots.D.x
+  expect(Array.from(product('hessian') as Float64Array)).toEqual([-5])
+  expect(Array.from(product('fisher') as Float64Array)).toEqual([5])
+})

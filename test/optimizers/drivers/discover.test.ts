@@ -189,6 +189,7 @@ test('discover: groups of a batch, variances, k-means by features, transport, th
     (driver: object, direction: 'minimize' | 'maximize' = 'minimize') =>
     () =>
       new Session(sgd, vectors(start), { config: { driver: { id: 'discover', clusters: 2, ...driver } }, direction })
+  expect(refused({ clusters: 1e9 })).toThrow('config.driver.clusters')
   expect(refused({ shares: [1] })).toThrow('config.driver.shares')
   expect(refused({ refresh: 3 })).toThrow('config.driver.refresh')
   expect(refused({}, 'maximize')).toThrow('config.driver.id')

@@ -162,4 +162,8 @@ test('searches: when they are due, on one sample, in the middle of a restart, an
     expect(x).toBeCloseTo(asked.x[i], 6)
   })
   expect(() => start({ k: 8, l: 3 })).toThrow('config.driver.k')
+  const large = new Array<number>(60).fill(1)
+  const wide = (l: number) => () => new Session(adam, vectors(large), { config: { driver: { id: 'fosi', k: 24, l } } })
+  expect(wide(17)).toThrow('config.driver.k')
+  expect(wide(16)).not.toThrow()
 })

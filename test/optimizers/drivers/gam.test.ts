@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
-import { flatness } from '../../../src/optimizers/diagnostics/flatness.js'
+import { method as flatness } from '../../../src/optimizers/diagnostics/flatness.js'
 import { method as gam } from '../../../src/optimizers/presets/gam.js'
 import { method as sgd } from '../../../src/optimizers/presets/sgd.js'
 import { type Options, of, Session, vectors } from '../session.js'
+import { type Client, Turns } from '../turns.js'
 
 const around = (learningRate: number, driver: object) => ({ learningRate, driver: { id: 'gam', ...driver } })
 const quartic = of((x) => [x[0] ** 3])
@@ -48,17 +49,20 @@ test('[gam] the valley: both modes get further to its flat part than SAM of the 
 })
 
 test('[gam] flatness of a quadratic at its minimum', () => {
-  const bowl = {
-    value: ({ x }: { [name: string]: ArrayLike<number> }) => (x[0] ** 2 + 9 * x[1] ** 2) / 2,
-    gradient: ({ x }: { [name: string]: ArrayLike<number> }) => ({ x: Float64Array.of(x[0], 9 * x[1]) }),
-  }
-  const at = { x: new Float64Array(2) }
+  const bowl: Client = (points) => ({
+    values: points.map(({ x }) => [(x[0] ** 2 + 9 * x[1] ** 2) / 2]),
+    gradients: points.map(({ x }) => ({ x: Float64Array.of(x[0], 9 * x[1]) })),
+  })
   for (let seed = 0; seed < 10; seed++) {
-    expect(Math.abs(flatness(bowl, at, { order: 1, rho: 0.1, seed }) - 0.09)).toBeLessThan(1e-3)
-    expect(Math.abs(flatness(bowl, at, { order: 0, rho: 0.1, seed }) - 0.045)).toBeLessThan(1e-3)
+    const session = new Turns(flatness, vectors([0, 0]), { config: { rho: 0.1 }, seed }).finish(bowl)
+    expect(Math.abs(session.metrics.flatness1 - 0.09)).toBeLessThan(1e-3)
+    expect(Math.abs(session.metrics.flatness0 - 0.045)).toBeLessThan(1e-3)
+    expect(session.counts).toEqual({ start: 1, 'order-zero': 21, 'order-one': 21, slope: 20 })
+    expect(Array.from(session.answer.x)).toEqual([0, 0])
   }
-  const flat = { value: () => 1, gradient: () => ({ x: new Float64Array(2) }) }
-  expect(flatness(flat, at, { order: 1 })).toBe(0)
+  const flat: Client = () => ({ values: [[1]], gradients: [{ x: new Float64Array(2) }] })
+  const { metrics } = new Turns(flatness, vectors([0, 0])).finish(flat)
+  expect([metrics.flatness0, metrics.flatness1]).toEqual([0, 0])
 })
 
 test('gam: the accelerated direction by hand', () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { AnyMethod } from '../../../src/core/method.js'
 import { method as adabelief } from '../../../src/optimizers/presets/adabelief.js'
 import { method as adam } from '../../../src/optimizers/presets/adam.js'
+import { method as adam3 } from '../../../src/optimizers/presets/adam3.js'
 import { method as adamw } from '../../../src/optimizers/presets/adamw.js'
 import { method as sgd } from '../../../src/optimizers/presets/sgd.js'
 import { method as xgrad } from '../../../src/optimizers/presets/xgrad.js'
@@ -16,6 +17,7 @@ test('[xgrad] s = 0 is the base rule; s = mu around momentum is the method of Ne
     [adam, { learningRate: 0.05 }],
     [adamw, { learningRate: 0.05, weightDecay: 0.1 }],
     [adabelief, { learningRate: 0.05 }],
+    [adam3, { learningRate: 0.05 }],
   ] as [AnyMethod, object][]) {
     const base = new Session(method, vectors([1, 1]), { config }).steps(50, bowl)
     expect(new Session(method, vectors([1, 1]), { config: ahead(0, config) }).steps(50, bowl).x).toEqual(base.x)
@@ -104,4 +106,24 @@ test('xgrad: one query a step; the predicted point stays in the set; a restart c
   // A rate of zero has no direction to go on with.
   const still = new Session(sgd, vectors([1]), { config: ahead(1, { learningRate: 0, momentum: 0.9 }) })
   expect(still.steps(3, bowl).asked.x[0]).toBe(1)
+})
+
+test('xgrad: around AdaBelief and AdaM3, which share but what they square', () => {
+  for (const [method, squared] of [
+    [adabelief, (g: number, m: number) => g - m],
+    [adam3, (_: number, m: number) => m],
+  ] as [AnyMethod, (g: number, m: number) => number][]) {
+    const session = new Session(method, vectors([1]), { config: ahead(1, { learningRate: 0.1, eps: 1e-8 }) })
+    let [x, m, s] = [1, 0, 0]
+    for (let t = 1; t <= 5; t++) {
+      const g = session.asked.x[0] + 1
+      session.tell([g])
+      m = 0.9 * m + 0.1 * g
+      s = 0.999 * s + 0.001 * squared(g, m) ** 2 + 1e-8
+      const direction = m / (1 - 0.9 ** t) / (Math.sqrt(s / (1 - 0.999 ** t)) + 1e-8)
+      x -= 0.1 * direction
+      expect(session.x[0]).toBeCloseTo(x, 12)
+      expect(session.asked.x[0]).toBeCloseTo(x - 0.1 * direction, 12)
+    }
+  }
 })

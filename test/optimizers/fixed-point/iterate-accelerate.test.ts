@@ -147,9 +147,13 @@ test('iterate-accelerate: feedback states, perturbations, custom geometry, rows 
   const divergence = (a: number, b: number) => a * Math.log(a / b) - a + b
   expect(custom.metrics.residual).toBeCloseTo(divergence(4, 1) + divergence(9, 4), 12)
 
+  custom.tell(map(() => [-1, 9]))
+  expect(custom.done).toContain('domain of the mirror map')
+  expect(custom.answer.x[0]).toBeCloseTo(2, 12)
+
   // Two states with two actions each: rows stay distributions.
   const policy = players({ p: [0, 0, 0, 0] })
-  const rows = { ...policy, tensors: [{ ...policy.tensors[0], shape: [2, 2] }], initial: undefined }
+  const rows = { ...policy, tensors: [{ ...policy.tensors[0], shape: [2, 2] }] }
   const rewards = new Turns(method, rows, {
     config: { operator: 'mirror', geometry: 'entropy', averaging: 'constant' },
     direction: 'maximize',
@@ -166,6 +170,9 @@ test('iterate-accelerate: feedback states, perturbations, custom geometry, rows 
   expect(bad({ operator: 'mirror', feedback: ['x'] })).toThrow('config.feedback')
   expect(bad({ geometry: 'custom' })).toThrow('config.mirrorMap')
   expect(bad({ geometry: 'custom', mirrorMap: { ...mirrorMap, inverse: 'exp(' } })).toThrow('config.mirrorMap.inverse')
+  const inverse = 'exp(x) + 1'
+  expect(bad({ geometry: 'custom', mirrorMap: { ...mirrorMap, inverse } })).toThrow('does not undo')
+  expect(bad({ geometry: 'custom', mirrorMap }, [0])).toThrow('config.mirrorMap.gradient: is not finite')
   expect(bad({ geometry: 'entropy' }, [1, 0])).toThrow('space.initial.x')
   expect(bad({ geometry: 'entropy', contraction: 0.5 })).toThrow('config.contraction')
 })

@@ -9,7 +9,7 @@ const D = 8
 const T = 100
 const schedule = { steps: T, betaStart: 0.001, betaEnd: 0.2 }
 const KEPT = Array.from({ length: T + 1 }, (_, t) => keptShare(schedule as Parameters<typeof keptShare>[0], t))
-const space = { ...players({ x: new Array(D).fill(0), t: [0] }), initial: undefined }
+const space = players({ x: new Array(D).fill(0), t: [0] })
 
 /** A goal |h(A x) - y|^2/2, with h linear or tanh and y = h(A x*) of a sample x*. */
 function world(

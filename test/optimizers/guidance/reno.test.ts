@@ -59,8 +59,7 @@ function rewards(seed: number): Client {
     }
   }
 }
-const noise = players({ e: new Array(N).fill(0) })
-const free = { ...noise, initial: undefined }
+const free = players({ e: new Array(N).fill(0) })
 
 test.each([0, 1, 2])('[reno] two rewards: the gap that the best of 50 draws leaves is closed (seed %i)', (seed) => {
   const run = (optimizer: string, more: object = {}) =>

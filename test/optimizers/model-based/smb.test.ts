@@ -150,3 +150,13 @@ test('smb: a tensor without gradient stays, a flat point is kept, objectives may
   expect(restarted.state).toEqual(plain.state)
   expect(() => new Turns(smb, vectors([1], { low: 0 }), {})).toThrow('space.low')
 })
+
+test('smb: where a trial point is infeasible, one nearer takes its place', () => {
+  const session = new Turns(smb, vectors([1]), { config: { learningRate: 0.5 } })
+  session.tell(bowl([4]))
+  expect(session.asked.x[0]).toBe(-1)
+  session.refuse('infeasible')
+  expect(session.asked.x[0]).toBe(0)
+  expect(session.query!.sampleKey).toBe('s0')
+  expect(session.steps(1, bowl([4])).answer.x[0]).toBe(0)
+})

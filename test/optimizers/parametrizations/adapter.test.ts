@@ -86,7 +86,8 @@ function fitted(target: Float64Array, [rows, columns]: number[], parametrization
   })
   session.steps(steps, ({ x }) => ({ x: Float64Array.from(x, (v, i) => v - target[i]) }))
   const { x } = session.answer
-  return { x, error: Math.hypot(...target.map((v, i) => x[i] - v)) / Math.hypot(...target), ...session.metrics }
+  const error = Math.hypot(...target.map((v, i) => x[i] - v)) / Math.hypot(...target)
+  return { x, error, trained: session.metrics.trained }
 }
 
 test('[low-rank-tales] each adapter fits a target of its own structure, and lora no Kronecker product of full rank', () => {

@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
+import { gaussianBandit } from '../../../examples/workloads/gaussian-bandit.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
-import type { Tensors } from '../../../src/core/tensor.js'
+import { plus } from '../../../src/optimizers/flat.js'
 import { method } from '../../../src/optimizers/policy/n-pg-igt.js'
-import { method as sgd } from '../../../src/optimizers/presets/sgd.js'
 import { players } from '../saddle/game.js'
-import { Session, vectors } from '../session.js'
 import { type Client, Turns } from '../turns.js'
 
 const ascent = (variant: string, gamma0: number, start: readonly number[], seed = 1) =>
@@ -58,42 +57,37 @@ test('[n-pg-igt] plain momentum with the same shares is not exact', () => {
   expect(worst).toBeGreaterThan(1e-3)
 })
 
-const S2 = 0.25
-const H = [1, 1.5, 2, 2.5, 3]
-/** A Gaussian bandit: actions a ~ N(x, s^2), reward -sum h_i (a_i - 1)^2/2. */
-function bandit(seed: number): Client {
+const bandit = gaussianBandit([1, 1.5, 2, 2.5, 3], [1, 1, 1, 1, 1], 0.5)
+/** Plays one action per query. */
+function player(seed: number): Client {
   const rng = new Rng(rngStream(seed, 'bandit'))
-  return ([{ x }, direction], { wants: [want] }) => {
-    const v = Float64Array.from(x, () => rng.normal() / Math.sqrt(S2))
-    const reward = v.reduce((sum, z, i) => sum - 0.5 * H[i] * (x[i] + S2 * z - 1) ** 2, 0)
-    if (want.kind === 'gradient') return { gradients: [{ x: v.map((z) => reward * z) }] }
-    const u = direction.x
-    const along = v.reduce((sum, z, i) => sum + z * u[i], 0)
-    return { products: [{ x: v.map((z, i) => reward * (z * along - u[i] / S2)) }] }
-  }
+  return ([{ x }, direction], { wants: [want] }) =>
+    want.kind === 'gradient'
+      ? { gradients: [{ x: bandit.gradient(x, rng) }] }
+      : { products: [{ x: bandit.product(x, direction.x, rng) }] }
 }
-const gap = ({ x }: Tensors) => H.reduce((sum, h, i) => sum + 0.5 * h * (x[i] - 1) ** 2, 0)
 const SEEDS = [1, 2, 3, 4, 5]
 const STEPS = 20_000
 const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length
 
 const run = (variant: string, gamma0: number) =>
-  mean(SEEDS.map((seed) => gap(ascent(variant, gamma0, [0, 0, 0, 0, 0], seed).steps(STEPS, bandit(seed)).answer)))
+  mean(
+    SEEDS.map((seed) => bandit.gap(ascent(variant, gamma0, [0, 0, 0, 0, 0], seed).steps(STEPS, player(seed)).answer.x)),
+  )
 
 test.each([1, 3])('[n-pg-igt] a bandit: transport against normalized momentum without it, gamma0 %d', (gamma0) => {
   const momentum = (seed: number) => {
-    const client = bandit(seed)
+    const rng = new Rng(rngStream(seed, 'bandit'))
     let x = new Float64Array(5)
     let d: Float64Array | undefined
     for (let t = 0; t < STEPS; t++) {
-      const { gradients } = client([{ x }], { id: '', points: [], wants: [{ kind: 'gradient' }] })
-      const g = gradients![0].x
+      const g = bandit.gradient(x, rng)
       const e = (2 / (t + 2)) ** 0.8
-      d = (d ?? Float64Array.from(g)).map((v, i) => (1 - e) * v + e * g[i])
+      d = (d ?? g).map((v, i) => (1 - e) * v + e * g[i])
       const length = Math.hypot(...d)
       x = x.map((v, i) => v + (gamma0 * 2 * d![i]) / length / (t + 2))
     }
-    return gap({ x })
+    return bandit.gap(x)
   }
   expect(run('n-pg-igt', gamma0)).toBeLessThanOrEqual(0.6 * mean(SEEDS.map(momentum)))
 })
@@ -102,10 +96,10 @@ test('[n-pg-igt] a bandit: harpg against plain policy gradient', () => {
   const plain = (learningRate: number) =>
     mean(
       SEEDS.map((seed) => {
-        const client = bandit(seed)
-        const session = new Session(sgd, vectors([0, 0, 0, 0, 0]), { config: { learningRate }, direction: 'maximize' })
-        const g = (x: Tensors) => client([x], session.query).gradients![0]
-        return gap({ x: Float64Array.from(session.steps(STEPS, g).x) })
+        const rng = new Rng(rngStream(seed, 'bandit'))
+        let x: Float64Array = new Float64Array(5)
+        for (let t = 0; t < STEPS; t++) x = plus(x, learningRate, bandit.gradient(x, rng))
+        return bandit.gap(x)
       }),
     )
   const harpg = run('harpg', 0.01)

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import type { AnyMethod } from '../../../src/core/method.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
+import { orthogonalize } from '../../../src/optimizers/orthogonalize.js'
 import { method as adamw } from '../../../src/optimizers/presets/adamw.js'
 import { method as cAdamw } from '../../../src/optimizers/presets/c-adamw.js'
 import { method as cLion } from '../../../src/optimizers/presets/c-lion.js'
-import { method as cMuon, orthogonalize } from '../../../src/optimizers/presets/c-muon.js'
+import { method as cMuon } from '../../../src/optimizers/presets/c-muon.js'
 import { method as lion } from '../../../src/optimizers/presets/lion.js'
 import { method as rmsprop } from '../../../src/optimizers/presets/rmsprop.js'
 import { method as sgd } from '../../../src/optimizers/presets/sgd.js'
@@ -116,12 +117,12 @@ test('[cautious] C-Muon: the mask ahead of the orthogonalization; a tall matrix 
     return [Math.sqrt(trace / 2 + root), Math.sqrt(trace / 2 - root)]
   }
   const wide = [1, 2, -3, 0.5, 0, 1]
-  const y = orthogonalize(wide, { shape: [2, 3] })
+  const y = orthogonalize(wide, 3)
   for (const value of singular(y)) {
     expect(value).toBeGreaterThan(0.6)
     expect(value).toBeLessThan(1.3)
   }
-  const tall = orthogonalize([1, 0.5, 2, 0, -3, 1], { shape: [3, 2] })
+  const tall = orthogonalize([1, 0.5, 2, 0, -3, 1], 2)
   near(
     [0, 2, 4, 1, 3, 5].map((k) => tall[k]),
     Array.from(y),
@@ -137,7 +138,7 @@ test('[cautious] C-Muon: the mask ahead of the orthogonalization; a tall matrix 
     const agrees = m.map((mi, i) => Number(mi * g[i] > 0))
     const share = agrees.reduce((sum, k) => sum + k, 0) / 6
     const masked = agrees.map((k, i) => (k / share) * (0.1 * g[i] + 0.9 * m[i]))
-    const direction = orthogonalize(masked, { shape: [2, 3] })
+    const direction = orthogonalize(masked, 3)
     for (const i of x.keys()) x[i] = x[i] * (1 - 0.05) - 0.1 * direction[i]
     near(session.tell(g).x, x, 12)
     near(Array.from(session.state.kept.m.x), m, 12)

@@ -35,7 +35,10 @@ test('[qasvrg] the first step of each method', () => {
   }
   const { gradient } = bent.at([1, 2])
   const moved = (size: number) => [1, 2].map((v, i) => v - size * gradient[i])
-  const near = (a: number[], b: number[]) => a.forEach((v, i) => expect(v).toBeCloseTo(b[i], 14))
+  const near = (a: number[], b: number[]) =>
+    a.forEach((v, i) => {
+      expect(v).toBeCloseTo(b[i], 14)
+    })
   near(first({ variant: 'qagd' }).y, moved(0.25))
   near(first({ variant: 'qagd' }).z, moved(0.09375))
   near(first({ variant: 'qasvrg' }).y, moved(0.25))
@@ -124,13 +127,80 @@ test('[qasvrg] the root hinge: a quarter of the gradients of descent, those of t
     const hinge = quasarHinge(rngStream(seed, 'hinge'))
     const config = { variant: 'qagd', gamma: 0.5, smoothness: hinge.smoothness }
     const session = new Turns(qasvrg, vectors(Array(20).fill(0)), { config })
-    while (hinge.at(session.answer.x).value >= 1e-2) session.tell(clientOf(hinge))
+    const client = clientOf(hinge)
+    while (hinge.at(session.answer.x).value >= 1e-2) session.steps(1, client)
     let x = new Float64Array(20)
     let gradients = 0
-    for (; hinge.at(x).value >= 1e-2; gradients++) {
-      const { gradient } = hinge.at(x)
-      x = x.map((v, i) => v - gradient[i] / hinge.smoothness)
-    }
+    for (let told = hinge.at(x); told.value >= 1e-2; told = hinge.at(x), gradients++)
+      x = x.map((v, i) => v - told.gradient[i] / hinge.smoothness)
     expect(session.counts.search).toBeLessThanOrEqual(gradients / 4)
   }
+})
+
+/** The error of a gradient against central differences. */
+function mistake(sum: Sum, x: Float64Array, batch?: readonly number[]): number {
+  const { gradient } = sum.at(x, batch)
+  const h = 1e-5
+  const errors = x.map((_, i) => {
+    const at = (by: number) =>
+      sum.at(
+        x.map((v, j) => (j === i ? v + by : v)),
+        batch,
+      ).value
+    return Math.abs((at(h) - at(-h)) / (2 * h) - gradient[i])
+  })
+  return Math.max(...errors)
+}
+
+test('[qasvrg] learning a linear system, with whole sums and with a snapshot', () => {
+  const system = linearSystem(rngStream(3, 'system'))
+  expect(system.at(system.solution).value).toBe(0)
+  const start = system.solution.map((v) => 0.5 * v)
+  expect(mistake(system, start)).toBeLessThan(1e-7)
+  expect(mistake(system, start, [3, 5])).toBeLessThan(1e-7)
+  const end = (config: object) => {
+    const session = new Turns(qasvrg, vectors([...start]), {
+      config: { gamma: 0.8, smoothness: 40, examples: system.examples, ...config },
+    })
+    session.steps(
+      400,
+      clientOf(system, () => session.metrics.batchSize ?? 10),
+    )
+    return { value: system.at(session.answer.x).value, metrics: session.metrics }
+  }
+  const before = system.at(start).value
+  const reduced = end({ variant: 'qasvrg', stageSteps: 50 })
+  expect(reduced.value).toBeLessThan(1e-6 * before)
+  expect(reduced.metrics.stages).toBe(8)
+  expect(end({ variant: 'qagd' }).value).toBeLessThan(1e-6 * before)
+  expect(end({ form: 'strong', mu: 0.2 }).value).toBeLessThan(1e-6 * before)
+})
+
+test('qasvrg: the sizes of batches and stages; refusals; restarts', () => {
+  const client = clientOf(bent)
+  const session = new Turns(qasvrg, vectors([1, 2]), {
+    config: { gamma: 0.5, smoothness: 4, examples: 100, optimum: 1, radius: 9 },
+  })
+  session.tell(client)
+  expect(session.metrics.batchSize).toBe(Math.ceil((0.5 * 100 * 5) / ((0.5 * 99) / 8 + 0.5 * 5)))
+  const length = Math.ceil(Math.sqrt(((0.25 / 16 + 1) * 0.5 * 9) / ((0.25 / 64) * 0.25 * (bent.at([1, 2]).value - 1))))
+  session.steps(length - 2, client)
+  expect(session.counts.snapshot).toBe(1)
+  session.steps(1, client)
+  expect(session.query!.purpose).toBe('snapshot')
+  const strong = new Turns(qasvrg, vectors([1, 2]), { config: { form: 'strong', gamma: 0.5, smoothness: 4, mu: 1 } })
+  strong.steps(Math.ceil(Math.log(16) / Math.log(1 + 0.5 / Math.sqrt(32))), client)
+  expect(strong.query!.purpose).toBe('snapshot')
+  const wrong = { config: { form: 'sgc' } }
+  expect(() => new Turns(qasvrg, vectors([1, 2]), wrong)).toThrow('config.form')
+
+  const options = { config: { gamma: 0.5, smoothness: 20, stageSteps: 5 } }
+  const plain = new Turns(qasvrg, vectors([1, 2]), options)
+  const restarted = new Turns(qasvrg, vectors([1, 2]), options)
+  for (let k = 0; k < 60; k++) {
+    plain.tell(client)
+    restarted.tell(client)
+    restarted.restart()
+  }
+  expect(restarted.state).toEqual(plain.state)
 })
