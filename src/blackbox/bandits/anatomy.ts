@@ -298,8 +298,10 @@ export function banditMethod<C, S extends Tree>(spec: Bandit<C, S>): Method<C, B
   })
 }
 
-/** The first arm of the largest score. */
-export const largest = (arms: readonly number[], score: (arm: number) => number): number => {
+/** The arm of the largest score, one of equals at random. */
+export function largest(arms: readonly number[], score: (arm: number) => number, rng: Rng): number {
   const scores = arms.map(score)
-  return arms[scores.reduce((best, s, i) => (s > scores[best] ? i : best), 0)]
+  const top = scores.reduce((most, s) => Math.max(most, s), Number.NEGATIVE_INFINITY)
+  const best = arms.filter((_, i) => scores[i] === top)
+  return best.length > 1 ? best[rng.integer(best.length)] : (best[0] ?? arms[0])
 }

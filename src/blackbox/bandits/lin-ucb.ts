@@ -50,12 +50,12 @@ export const method = banditMethod<Config, State>({
   features: ({ features }) => features,
   best: ({ bestReward }) => bestReward,
   init: () => ({ inverse: new Float64Array(0), moment: new Float64Array(0) }),
-  choose({ config }, own, { arms, x }) {
+  choose({ config }, own, { arms, x, rng }) {
     const model = sized(own, config.lambda, x[arms[0]].length)
     const weights = theta(model)
     const means = x.map((features) => dot(weights, features))
     const bounds = x.map((features, arm) => means[arm] + config.alpha * width(model.inverse, features))
-    return { arm: largest(arms, (arm) => bounds[arm]), purpose: 'optimism', means, bounds }
+    return { arm: largest(arms, (arm) => bounds[arm], rng), purpose: 'optimism', means, bounds }
   },
   learn({ config }, own, { x, reward }) {
     const { inverse, moment } = sized(own, config.lambda, x.length)

@@ -18,44 +18,38 @@ export function scaleOf(power: number): number {
 export const drawWeights = ({ inputs, hidden }: Shape, rng: Rng): Float64Array =>
   Float64Array.from({ length: hidden * (inputs + 1) }, () => rng.normal() / Math.sqrt(hidden))
 
-/** W x. */
-function preActivations({ inputs, hidden }: Shape, weights: Float64Array, x: Float64Array): Float64Array {
-  return Float64Array.from({ length: hidden }, (_, j) => {
-    let sum = 0
-    for (let i = 0, at = hidden + j * inputs; i < inputs; i++) sum += weights[at + i] * x[i]
-    return sum
-  })
+/** z^n for a small whole n: faster than a call of pow. */
+function raised(z: number, n: number): number {
+  let product = 1
+  for (let k = 0; k < n; k++) product *= z
+  return product
+}
+
+/** relu(W x)_j. */
+function activation({ inputs, hidden }: Shape, weights: Float64Array, x: Float64Array, j: number): number {
+  let sum = 0
+  for (let i = 0, at = hidden + j * inputs; i < inputs; i++) sum += weights[at + i] * x[i]
+  return Math.max(sum, 0)
 }
 
 export function evaluate(shape: Shape, weights: Float64Array, x: Float64Array): number {
-  const z = preActivations(shape, weights, x)
   let sum = 0
-  for (let j = 0; j < shape.hidden; j++) if (z[j] > 0) sum += weights[j] * z[j] ** shape.power
+  for (let j = 0; j < shape.hidden; j++) sum += weights[j] * raised(activation(shape, weights, x, j), shape.power)
   return scaleOf(shape.power) * sum
 }
 
-/** Adds the gradient in the weights, times what `by` makes of the value, to `out`. Returns the value. */
-export function addGradient(
-  shape: Shape,
-  weights: Float64Array,
-  x: Float64Array,
-  out: Float64Array,
-  by: (value: number) => number = () => 1,
-): number {
+/** Adds `by` times the gradient of the value in the weights to `out`. */
+export function addGradient(shape: Shape, weights: Float64Array, x: Float64Array, out: Float64Array, by: number): void {
   const { inputs, hidden, power } = shape
-  const c = scaleOf(power)
-  const z = preActivations(shape, weights, x)
-  let value = 0
-  for (let j = 0; j < hidden; j++) if (z[j] > 0) value += c * weights[j] * z[j] ** power
-  const scale = c * by(value)
+  const scale = scaleOf(power) * by
   for (let j = 0; j < hidden; j++) {
-    if (!(z[j] > 0)) continue
-    const below = scale * z[j] ** (power - 1)
-    out[j] += below * z[j]
+    const z = activation(shape, weights, x, j)
+    if (z === 0) continue
+    const below = scale * raised(z, power - 1)
+    out[j] += below * z
     const inner = below * weights[j] * power
     for (let i = 0, at = hidden + j * inputs; i < inputs; i++) out[at + i] += inner * x[i]
   }
-  return value
 }
 
 /** Full-batch gradient descent on the mean squared error, from these weights; returns others. */
@@ -71,7 +65,7 @@ export function train(
   for (let step = 0; step < steps; step++) {
     const gradient = new Float64Array(weights.length)
     xs.forEach((x, i) => {
-      addGradient(shape, weights, x, gradient, (value) => (2 / xs.length) * (value - ys[i]))
+      addGradient(shape, weights, x, gradient, (2 / xs.length) * (evaluate(shape, weights, x) - ys[i]))
     })
     for (let k = 0; k < weights.length; k++) weights[k] -= learningRate * gradient[k]
   }

@@ -103,8 +103,16 @@ function stageAt({ lambda }: Config, own: State, r: number): Stage {
 
 function gradient(config: Config, { initial, inputs }: State, x: Float64Array): Float64Array {
   const g = new Float64Array(initial.length)
-  addGradient(shapeOf(config, inputs), initial, x, g)
+  addGradient(shapeOf(config, inputs), initial, x, g, 1)
   return g
+}
+
+/** Trains the network of a stage, from where it is, on all its rounds. */
+function retrain(config: Config, { inputs }: State, stage: Stage): void {
+  const { epochs, learningRate } = config
+  stage.weights = train(shapeOf(config, inputs), stage.weights, stage.xs, stage.ys, epochs, learningRate)
+  stage.since = 0
+  stage.growth = 1
 }
 
 function choose(config: Config, own: State, { arms, x, rng }: Round): Choice {
@@ -114,16 +122,16 @@ function choose(config: Config, own: State, { arms, x, rng }: Round): Choice {
   const beta = betaOf(config)
   const stages = stagesOf(config)
   const gradients = x.map((features) => gradient(config, own, features))
-  const opinion = (r: number) => {
-    const stage = stageAt(config, own, r)
-    const means = x.map((features) => evaluate(shape, stage.weights, features))
-    const sigmas = gradients.map((g) => width(stage.inverse, g))
-    return { means, sigmas, bounds: means.map((mean, a) => mean + beta * sigmas[a]) }
-  }
   let active = arms
   let before: number | undefined
   for (let r = 0; ; r++) {
-    const { means, sigmas, bounds } = opinion(r)
+    const stage = stageAt(config, own, r)
+    const sigmas = gradients.map((g) => width(stage.inverse, g))
+    const wide = active.filter((arm) => sigmas[arm] > lambda0 * 2 ** -(r + 1))
+    // A stage that is left has learned all that it was told.
+    if (wide.length === 0 && stage.since > 0 && algorithm !== 'neural-ucb') retrain(config, own, stage)
+    const means = x.map((features) => evaluate(shape, stage.weights, features))
+    const bounds = means.map((mean, a) => mean + beta * sigmas[a])
     const told = (arm: number, stage: number, purpose: string): Choice => ({
       arm,
       purpose,
@@ -132,10 +140,8 @@ function choose(config: Config, own: State, { arms, x, rng }: Round): Choice {
       bounds,
       metrics: { stage: r, active: active.length, width: sigmas[arm] },
     })
-    const optimist = largest(active, (arm) => bounds[arm])
+    const optimist = largest(active, (arm) => bounds[arm], rng)
     if (algorithm === 'neural-ucb') return told(optimist, 0, 'optimism')
-    const threshold = lambda0 * 2 ** -(r + 1)
-    const wide = active.filter((arm) => sigmas[arm] > threshold)
     if (wide.length === 0) {
       const last = r + 1 >= stages - 1
       if (sigmas[optimist] <= lambda0 / Math.sqrt(2 * horizon) || last)
@@ -145,10 +151,9 @@ function choose(config: Config, own: State, { arms, x, rng }: Round): Choice {
         Number.NEGATIVE_INFINITY,
       )
       active = active.filter((arm) => bounds[arm] >= floor)
-      before = largest(active, (arm) => means[arm])
+      before = largest(active, (arm) => means[arm], rng)
       continue
     }
-    const stage = stageAt(config, own, r)
     const explores =
       before === undefined || algorithm === 'sup-nn-ucb' || stage.exploited > EXPLOIT * Math.log(horizon) * 4 ** (r + 1)
     if (explores) return told(wide[rng.integer(wide.length)], r, 'explore')
@@ -188,11 +193,7 @@ export const method = banditMethod<Config, State>({
     stage.ys.push(reward)
     stage.since++
     stage.growth *= observe(stage.inverse, gradient(config, own, x))
-    const due = config.retrain === 'fixed' ? stage.since >= config.batch : stage.growth >= config.growth
-    if (!due) return
-    const shape = shapeOf(config, own.inputs)
-    stage.weights = train(shape, stage.weights, stage.xs, stage.ys, config.epochs, config.learningRate)
-    stage.since = 0
-    stage.growth = 1
+    if (config.retrain === 'fixed' ? stage.since >= config.batch : stage.growth >= config.growth)
+      retrain(config, own, stage)
   },
 })

@@ -14,8 +14,10 @@ export type Box = {
   start: Float64Array
   /** The point of the vector at `offset`, reflected into the bounds. */
   point(x: ArrayLike<number>, offset?: number): Point
-  /** How far apart neighbouring values are at a coordinate; 0 where it is continuous. */
-  spacing(axis: number, x: number): number
+  /** Whether neighbouring coordinates mean neighbouring values: not so of categoricals. */
+  ordered(axis: number): boolean
+  /** The interval around x in which a coordinate stands for one value, mirrored with the bounds; none where continuous. */
+  share(axis: number, x: number): readonly [number, number] | undefined
 }
 
 /** x mirrored at the bounds until it lies between them: evaluating there makes f periodic, and the search unbounded. */
@@ -48,11 +50,17 @@ export function boxOf(space: Space): Box {
         })
         return { kind: 'params', params: decode(u) }
       },
-      spacing(i, x) {
+      ordered: (i) => axes[free[i]].ordered,
+      share(i, x) {
         const { values } = axes[free[i]]
-        if (!values) return 0
-        const k = values.index(reflect(x, 0, 1))
-        return values.edge(k + 1) - values.edge(k)
+        if (!values) return undefined
+        const cell = Math.floor(x)
+        const mirrored = cell % 2 !== 0
+        const k = values.index(mirrored ? cell + 1 - x : x - cell)
+        // The first and the last share go on in the mirror.
+        const from = k === 0 ? -values.edge(1) : values.edge(k)
+        const to = k + 1 === axes[free[i]].size ? 2 - values.edge(k) : values.edge(k + 1)
+        return mirrored ? [cell + 1 - to, cell + 1 - from] : [cell + from, cell + to]
       },
     }
   }
@@ -86,7 +94,8 @@ export function boxOf(space: Space): Box {
       }
       return { kind: 'tensors', tensors: values }
     },
-    spacing: () => 0,
+    ordered: () => true,
+    share: () => undefined,
   }
 }
 

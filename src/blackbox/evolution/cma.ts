@@ -90,13 +90,14 @@ export function isotropic(mean: Float64Array, sigma: number, separable = false):
   }
 }
 
-const isSeparable = ({ C, mean }: Distribution): boolean => C.length === mean.length && mean.length > 1
+const isSeparable = ({ B }: Distribution): boolean => B.length === 0
 
 /** Draws y ~ N(0, C) into `y` (eq. 38, 39). */
-export function drawStep({ B, D }: Distribution, rng: Rng, y: Float64Array): void {
+export function drawStep(distribution: Distribution, rng: Rng, y: Float64Array): void {
+  const { B, D } = distribution
   const n = D.length
   const z = D.map((d) => d * rng.normal())
-  if (B.length === 0) return y.set(z)
+  if (isSeparable(distribution)) return y.set(z)
   for (let i = 0; i < n; i++) {
     y[i] = 0
     for (let j = 0; j < n; j++) y[i] += B[i * n + j] * z[j]
@@ -104,9 +105,10 @@ export function drawStep({ B, D }: Distribution, rng: Rng, y: Float64Array): voi
 }
 
 /** C^-1/2 y. */
-function whiten({ B, D }: Distribution, y: Float64Array): Float64Array {
+function whiten(distribution: Distribution, y: Float64Array): Float64Array {
+  const { B, D } = distribution
   const n = D.length
-  if (B.length === 0) return y.map((yi, i) => yi / D[i])
+  if (isSeparable(distribution)) return y.map((yi, i) => yi / D[i])
   const z = new Float64Array(n)
   const out = new Float64Array(n)
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) z[j] += B[i * n + j] * y[i]

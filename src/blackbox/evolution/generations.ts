@@ -77,7 +77,8 @@ export type Generations<C, S extends Tree> = {
   estimate?(run: Run<C>, own: S): { x?: Float64Array; metrics?: { [name: string]: number } }
 }
 
-const boxFor = ({ memo, problem }: Run<unknown>): Box => {
+/** The box of a session. */
+export const boxFor = ({ memo, problem }: Run<unknown>): Box => {
   const box = (memo.get('box') as Box | undefined) ?? boxOf(problem.space)
   memo.set('box', box)
   return box

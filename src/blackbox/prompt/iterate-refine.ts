@@ -121,7 +121,9 @@ export const method = defineMethod<Config, State>({
   stateVersion: 1,
   family: 'prompt',
   title: 'Refinement to a fixed point',
-  summary: 'A text that a language model revises, by critiques where wanted, until two successive answers agree.',
+  summary:
+    'A text that a language model revises, by critiques where wanted, until two successive answers agree; how far apart ' +
+    'they are, is told.',
   references: [
     {
       authors: 'J. Fein-Ashley',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { signNetwork, signNetworkLoss, uniformTransport } from '../../../examples/workloads/particle-measures.js'
 import { energyDistance, energyGradient } from '../../../src/blackbox/particles/functionals.js'
 import { method } from '../../../src/blackbox/particles/particle-gd.js'
 import type { Query } from '../../../src/core/query.js'
@@ -12,26 +13,12 @@ const cloud = (start: readonly number[], d = 1): TensorsSpace => ({
 })
 /** Samples that stand for U[0, 1]: the middles of equal shares. */
 const uniform = Float64Array.from({ length: 1000 }, (_, i) => (i + 0.5) / 1000)
-const CDF = (x: number) => Math.min(Math.max(x, 0), 1)
-
-/** dF_n/dw_i and F_n of the energy distance to U[0, 1], in closed form. */
-function exact(w: Float64Array) {
-  const n = w.length
-  const gradient = w.map((a) => {
-    const signs = w.reduce((sum, b) => sum + Math.sign(a - b), 0)
-    return (2 * (2 * CDF(a) - 1) - (2 / n) * signs) / n
-  })
-  // E|x - Y| is x^2 - x + 1/2 within [0, 1], and grows by |x - end| beyond.
-  const toTarget = w.reduce((sum, x) => sum + (CDF(x) ** 2 - CDF(x) + 0.5 + Math.abs(x - CDF(x))) / n, 0)
-  const within = w.reduce((sum, a) => sum + w.reduce((s, b) => s + Math.abs(a - b), 0), 0) / (n * n)
-  return { gradient, value: 2 * toTarget - within - 1 / 3 }
-}
 const sampled = ({ wants }: Query) => {
   expect(wants).toMatchObject([{ kind: 'quantities', quantities: [{ name: 'samples', shape: [-1, 1] }] }])
   return { quantities: [{ samples: uniform }] }
 }
 const told = (query: Query) => {
-  const { gradient, value } = exact(xOf(query.points[0]))
+  const { gradient, value } = uniformTransport(xOf(query.points[0]))
   return { gradients: [{ x: gradient }], values: [[value]] }
 }
 function run(n: number, config: object, oracle: (query: Query) => object, steps = 3000) {
@@ -51,14 +38,14 @@ describe('[particle-gd] transport to U[0, 1] from one point', () => {
   ])('%i particles, told samples', (n, tolerance) => {
     const session = run(n, { functional: 'energy-distance' }, sampled)
     for (const [i, x] of sorted(session.x).entries()) expect(Math.abs(x - (2 * i + 1) / (2 * n))).toBeLessThan(1e-3)
-    expect(Math.abs(exact(session.x).value - 1 / (6 * n * n))).toBeLessThan(tolerance)
+    expect(Math.abs(uniformTransport(session.x).value - 1 / (6 * n * n))).toBeLessThan(tolerance)
     expect(Math.abs(session.metrics.best - 1 / (6 * n * n))).toBeLessThan(tolerance)
   })
 
   test('20 particles, told gradients', () => {
     const session = run(20, {}, told)
     for (const [i, x] of sorted(session.x).entries()) expect(Math.abs(x - (2 * i + 1) / 40)).toBeLessThan(1e-3)
-    expect(Math.abs(exact(session.x).value - 4.1667e-4)).toBeLessThan(1e-6)
+    expect(Math.abs(uniformTransport(session.x).value - 4.1667e-4)).toBeLessThan(1e-6)
   })
 
   test('without noise the particles stay together, in the middle', () => {
@@ -69,7 +56,7 @@ describe('[particle-gd] transport to U[0, 1] from one point', () => {
       const session = run(20, config, oracle)
       expect(new Set(session.x).size).toBe(1)
       expect(Math.abs(session.x[0] - 0.5)).toBeLessThan(1e-3)
-      expect(Math.abs(exact(session.x).value - 1 / 6)).toBeLessThan(1e-6)
+      expect(Math.abs(uniformTransport(session.x).value - 1 / 6)).toBeLessThan(1e-6)
     }
   })
 
@@ -78,6 +65,25 @@ describe('[particle-gd] transport to U[0, 1] from one point', () => {
     expect(best(10) / best(40)).toBeGreaterThan(16 * 0.95)
     expect(best(10) / best(40)).toBeLessThan(16 * 1.05)
   })
+})
+
+test('[particle-gd] a sign network in the plane is fitted by moving its angles', () => {
+  const target = [-2.5, -1.2, -0.3, 0.4, 1.1, 1.9, 2.4, 3]
+  // The loss is the mean square difference of the networks over the circle.
+  const angles = [0.3, 2, -1, -2.9, 1.4]
+  const inputs = Array.from({ length: 200_000 }, (_, k) => (2 * Math.PI * (k + 0.5)) / 200_000)
+  const mean =
+    inputs.reduce((sum, x) => sum + (signNetwork(angles, x) - signNetwork(target, x)) ** 2, 0) / inputs.length
+  expect(signNetworkLoss(angles, target).value).toBeCloseTo(mean, 4)
+  const session = new Session(method, cloud(new Array(8).fill(0.2)), { learningRate: 0.1, values: true })
+  const start = signNetworkLoss(session.x, target).value
+  for (let k = 0; k < 4000; k++) {
+    const [query] = session.ask()
+    const { value, gradient } = signNetworkLoss(xOf(query.points[0]), target)
+    session.tell(query, { gradients: [{ x: gradient }], values: [[value]] })
+  }
+  // Unlike the line, the circle has other stationary points.
+  expect(signNetworkLoss(session.x, target).value).toBeLessThan(start / 20)
 })
 
 test('particle-gd: the built-in gradients are those of the functional', () => {
