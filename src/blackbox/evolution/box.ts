@@ -14,6 +14,8 @@ export type Box = {
   start: Float64Array
   /** The point of the vector at `offset`, reflected into the bounds. */
   point(x: ArrayLike<number>, offset?: number): Point
+  /** The vector that stands for a point of the space, as `point` would have it. */
+  vector(point: Point): Float64Array
   /** Whether neighbouring coordinates mean neighbouring values: not so of categoricals. */
   ordered(axis: number): boolean
   /** The interval around x in which a coordinate stands for one value, mirrored with the bounds; none where continuous. */
@@ -36,7 +38,7 @@ export function reflect(x: number, low: number, high: number): number {
  */
 export function boxOf(space: Space): Box {
   if (space.kind === 'search') {
-    const { axes, decode } = encodingOf(space)
+    const { axes, decode, encode } = encodingOf(space)
     const free = axes.flatMap(({ size }, i) => (size > 1 ? [i] : []))
     return {
       dimension: free.length,
@@ -49,6 +51,10 @@ export function boxOf(space: Space): Box {
           u[axis] = reflect(x[offset + i], 0, 1)
         })
         return { kind: 'params', params: decode(u) }
+      },
+      vector(point) {
+        const { u } = encode((point as Extract<Point, { kind: 'params' }>).params)
+        return Float64Array.from(free, (axis) => u[axis])
       },
       ordered: (i) => axes[free[i]].ordered,
       share(i, x) {
@@ -93,6 +99,10 @@ export function boxOf(space: Space): Box {
         at += count
       }
       return { kind: 'tensors', tensors: values }
+    },
+    vector(point) {
+      const values = (point as Extract<Point, { kind: 'tensors' }>).tensors
+      return Float64Array.from(tensors.flatMap(({ name }) => Array.from(values[name], (x) => (x - origin) / scale)))
     },
     ordered: () => true,
     share: () => undefined,

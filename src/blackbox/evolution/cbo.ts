@@ -12,22 +12,22 @@ import { consensusPoint } from './consensus.js'
 import { checkGradients, generationsMethod, pointsPerQuery, scatter } from './generations.js'
 
 const config = z.strictObject({
-  particles: field(z.int().min(2).default(200), 'Particles N.', { source: 'arXiv:2306.09778, section 1' }),
+  particles: field(z.int().min(2).default(200), 'Particles N.', { source: 'arXiv:2306.09778' }),
   dt: field(z.number().positive().default(0.01), 'Length of a time step.', {
-    source: 'arXiv:2306.09778, section 1',
+    source: 'arXiv:2306.09778',
     mutable: true,
     log: true,
   }),
   lambda: field(z.number().positive().default(1), 'Strength of the drift to the consensus.', {
-    source: 'arXiv:2306.09778, section 1',
+    source: 'arXiv:2306.09778',
     mutable: true,
   }),
   sigma: field(z.number().min(0).default(1.6), 'Strength of the noise.', {
-    source: 'arXiv:2306.09778, section 1',
+    source: 'arXiv:2306.09778',
     mutable: true,
   }),
   alpha: field(z.number().positive().default(100), 'Inverse temperature: how much the best particles count.', {
-    source: 'arXiv:2306.09778, section 1',
+    source: 'arXiv:2306.09778',
     mutable: true,
     log: true,
   }),

@@ -16,6 +16,7 @@ import { type Box, boxOf, checkBox } from './box.js'
 import { axes, constants, decompose, drawStep, update } from './cma.js'
 import { begin, type Config, config, ended, NOTHING_SPENT, range, restart, type State } from './cma-runs.js'
 import { keepMargin } from './margin.js'
+import { promising } from './warm-start.js'
 
 const MAX_DIMENSION = { full: 1000, separable: 100_000 }
 
@@ -75,6 +76,21 @@ function tell(run: Run<Config>, state: State, box: Box, member: number, { status
   }
 }
 
+function learnKnown({ known }: State, box: Box, readings: readonly Reading[]): void {
+  for (const { point, status, value } of readings) {
+    if (status !== 'ok') continue
+    known.points.push(box.vector(point))
+    known.values.push(value)
+  }
+}
+
+/** The first run begins from what is known. */
+function warmUp({ covariance }: Config, state: State): void {
+  const { points, values } = state.known
+  state.distribution = promising(points, Float64Array.from(values), covariance === 'separable')
+  state.known = { points: [], values: [] }
+}
+
 function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome<State> {
   const box = boxFor(run)
   const rng = new Rng(state.rng)
@@ -86,7 +102,9 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
       const member = state.open[event.query.id]
       delete state.open[event.query.id]
       if (member !== undefined) tell(run, state, box, member, readings[0], rng)
+      else if (run.config.warmStart && state.progress.asked === 0) learnKnown(state, box, readings)
     } else if (event.type === 'capacity') {
+      if (state.known.points.length > 0) warmUp(run.config, state)
       const count = state.done ? 0 : Math.min(event.count, state.waiting.length)
       for (const member of state.waiting.splice(0, count)) queries.push(ask(state, box, member, rng))
       missing ||= count < event.count
@@ -140,6 +158,12 @@ export const method = defineMethod<Config, State>({
       url: 'https://doi.org/10.1007/978-3-540-87700-4_30',
     },
     {
+      authors: 'M. Nomura, S. Watanabe, Y. Akimoto, Y. Ozaki, M. Onishi',
+      title: 'Warm Starting CMA-ES for Hyperparameter Optimization',
+      year: 2021,
+      url: 'https://arxiv.org/abs/2012.06932',
+    },
+    {
       authors: 'R. Hamano, S. Saito, M. Nomura, S. Shirakawa',
       title: 'CMA-ES with Margin: Lower-Bounding Marginal Probability for Mixed-Integer Black-Box Optimization',
       year: 2022,
@@ -178,10 +202,16 @@ export const method = defineMethod<Config, State>({
       progress: startProgress(),
       rng: rng.state,
       done: null,
+      known: { points: [], values: [] },
       ...begin(run, boxOf(run.problem.space), 0, false, NOTHING_SPENT, rng),
     }
   },
-  migrate: (_, tree) => ({ ...(tree as State), small: false, spent: { ...NOTHING_SPENT } }),
+  migrate: (_, tree) => ({
+    ...(tree as State),
+    small: false,
+    spent: { ...NOTHING_SPENT },
+    known: { points: [], values: [] },
+  }),
   step,
   estimate(run, state) {
     const { distribution, restart, values } = state

@@ -51,12 +51,17 @@ export const config = z.strictObject({
   restart: field(
     z.enum(['ipop', 'bipop']).default('ipop'),
     'Each restart with twice the population; or between those as many evaluations in runs with small populations and steps.',
-    { source: 'Hansen 2009, section 2' },
+    { source: 'Hansen 2009' },
+  ),
+  warmStart: field(
+    z.boolean().default(false),
+    'Begin where the best tenth of the points lies that were told before anything was asked: those of a similar task.',
+    { source: 'Nomura et al. 2021' },
   ),
   margin: field(
     z.number().gt(0).max(0.5).optional(),
     'Probability alpha that integers and ordinals keep for other values; 1/(n lambda) when absent.',
-    { source: 'Hamano et al. 2022, section 4', advanced: true },
+    { source: 'Hamano et al. 2022', advanced: true },
   ),
 })
 export type Config = z.infer<typeof config>
@@ -68,6 +73,8 @@ export type State = {
   /** Whether this is a run with a small population, evaluations in such runs and in the others, and in this one. */
   small: boolean
   spent: { small: number; large: number; run: number; lastLarge: number }
+  /** Points told before anything was asked, and their values, where the run is to begin from them. */
+  known: { points: Float64Array[]; values: number[] }
   distribution: Distribution
   /** Steps y = (x - mean) / sigma of the generation, one a row, and their values: NaN until told. */
   steps: Float64Array

@@ -2,7 +2,7 @@
  * Consensus hopping: every generation is drawn afresh about the consensus of the last, which is then moved to its own
  * consensus. With many particles a hop is c -> E[v exp(-alpha E(v))]/E[exp(-alpha E(v))], v ~ N(c, sigma^2 I): to first
  * order in sigma^2 a gradient step of length alpha sigma^2.
- * K. Riedl, T. Klock, C. Geldhauser, M. Fornasier, "Gradient is All You Need?", 2023 (arXiv:2306.09778), section 2.
+ * K. Riedl, T. Klock, C. Geldhauser, M. Fornasier, "Gradient is All You Need?", 2023 (arXiv:2306.09778)
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
@@ -10,22 +10,22 @@ import { compareWithGradient, consensusPoint } from './consensus.js'
 import { checkGradients, generationsMethod, pointsPerQuery } from './generations.js'
 
 const config = z.strictObject({
-  particles: field(z.int().min(2).default(200), 'Particles N.', { source: 'arXiv:2306.09778, section 2' }),
+  particles: field(z.int().min(2).default(200), 'Particles N.', { source: 'arXiv:2306.09778' }),
   sigma: field(
     z.number().positive().default(0.7),
     'Standard deviation of a generation: absolute, or a part of the range where there are bounds.',
-    { source: 'arXiv:2306.09778, section 2', mutable: true, log: true },
+    { source: 'arXiv:2306.09778', mutable: true, log: true },
   ),
   alpha: field(z.number().positive().default(100), 'Inverse temperature: how much the best particles count.', {
-    source: 'arXiv:2306.09778, section 2',
+    source: 'arXiv:2306.09778',
     mutable: true,
     log: true,
   }),
   decay: field(z.number().positive().max(1).default(1), 'What sigma is multiplied by from time to time: 0.98, say.', {
-    source: 'arXiv:2306.09778, section 2',
+    source: 'arXiv:2306.09778',
   }),
   decayEvery: field(z.int().min(1).default(100), 'Generations from one multiplication to the next.', {
-    source: 'arXiv:2306.09778, section 2',
+    source: 'arXiv:2306.09778',
   }),
   compareGradient: field(
     z.boolean().default(false),

@@ -7,6 +7,7 @@
  * - open-es: T. Salimans et al., "Evolution Strategies as a Scalable Alternative to Reinforcement Learning", 2017.
  */
 import type { Rng } from '../../core/rng.js'
+import { adamStep } from '../../optimizers/adam-step.js'
 import { constants, defaultPopulation, update } from './cma.js'
 
 export const STRATEGIES = ['snes', 'sep-cma-es', 'pgpe', 'open-es'] as const
@@ -145,27 +146,24 @@ function exploringStep({ mean, deviation }: Diagonal, z: Float64Array, values: F
 }
 
 /** Adam along the smoothed gradient; the deviations stay. */
-function adamStep(distribution: Diagonal, z: Float64Array, values: Float64Array, rates: Rates): void {
-  const { mean, deviation, first, second } = distribution
-  const { learningRate = 0.01 } = rates
-  const [beta1, beta2, eps] = [0.9, 0.999, 1e-8]
+function smoothedStep(own: Diagonal, z: Float64Array, values: Float64Array, rates: Rates): void {
+  const { mean, deviation } = own
   const n = mean.length
   const rank = centeredRanks(values)
-  const t = ++distribution.generation
-  for (let i = 0; i < n; i++) {
-    let g = 0
-    for (let k = 0; k < rank.length; k++) g += (rank[k] * z[k * n + i]) / (rank.length * deviation[i])
-    first[i] = beta1 * first[i] + (1 - beta1) * g
-    second[i] = beta2 * second[i] + (1 - beta2) * g * g
-    mean[i] += (learningRate * first[i]) / (1 - beta1 ** t) / (Math.sqrt(second[i] / (1 - beta2 ** t)) + eps)
-  }
+  const g = deviation.map((s, i) => -rank.reduce((sum, r, k) => sum + r * z[k * n + i], 0) / (rank.length * s))
+  const moments = { m: own.first, v: own.second }
+  const settings = { learningRate: rates.learningRate ?? 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8 }
+  const step = adamStep(moments, g, ++own.generation, settings)
+  own.mean = mean.map((x, i) => x - step[i])
+  own.first = moments.m
+  own.second = moments.v
 }
 
 export const strategies: { readonly [id in StrategyId]: Strategy } = {
   snes: { mirrored: false, update: (d, z, values, rates) => naturalStep(d, z, utilities(values), rates) },
   'sep-cma-es': { mirrored: false, update: separableStep },
   pgpe: { mirrored: true, update: exploringStep },
-  'open-es': { mirrored: true, update: adamStep },
+  'open-es': { mirrored: true, update: smoothedStep },
 }
 
 /** Moves a distribution by the values of its members, unless none of them has one. */

@@ -23,20 +23,20 @@ const config = z.strictObject({
     z.int().min(LEAST).max(100_000).optional(),
     'Members at first; 18 per coordinate when absent.',
     {
-      source: 'CEC 2014, section V',
+      source: 'CEC 2014',
     },
   ),
   maxEvaluations: field(
     z.int().min(1).optional(),
     `Evaluations over which the population shrinks to ${LEAST}; it stays as it is when absent.`,
-    { source: 'CEC 2014, section IV' },
+    { source: 'CEC 2014' },
   ),
-  memory: field(z.int().min(1).default(6), 'Remembered settings H.', { source: 'CEC 2014, section V' }),
+  memory: field(z.int().min(1).default(6), 'Remembered settings H.', { source: 'CEC 2014' }),
   best: field(z.number().gt(0).max(1).default(0.11), 'Share p of the population that x_pbest is drawn from.', {
-    source: 'CEC 2014, section V',
+    source: 'CEC 2014',
   }),
   archive: field(z.number().min(0).default(2.6), 'Size of the archive, in populations.', {
-    source: 'CEC 2014, section V',
+    source: 'CEC 2014',
   }),
   spread: field(
     z.number().positive().optional(),

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Problem } from '../../core/space.js'
-import { flatOf, spaceOf } from '../../optimizers/flat.js'
+import { spaceOf } from '../../optimizers/flat.js'
 import { checkNames } from '../../optimizers/saddle/steps.js'
 import {
   type Diagonal,
@@ -23,19 +23,17 @@ import {
   strategies,
 } from './diagonal.js'
 import { generationsMethod, pointsPerQuery, type Told } from './generations.js'
-
-/** Points of the path between two solutions. */
-const PATH = 21
+import { barrier, denseOf, freshStart, otherMask, segment, spread } from './tickets.js'
 
 const config = z.strictObject({
   strategy: field(z.enum(STRATEGIES).default('snes'), 'The evolution strategy.', { source: 'arXiv:2306.00045' }),
   prune: field(
     z.enum(['snr', 'magnitude', 'random']).default('snr'),
     'Score of a coordinate: |mean|/deviation of the search distribution, |mean|, or chance.',
-    { source: 'arXiv:2306.00045, section 3' },
+    { source: 'arXiv:2306.00045' },
   ),
   keep: field(z.number().gt(0).max(1).default(0.8), 'Share of the coordinates that a round keeps.', {
-    source: 'arXiv:2306.00045, section 3',
+    source: 'arXiv:2306.00045',
   }),
   rounds: field(z.int().min(0).default(10), 'How often is pruned; a last run follows.', { source: 'ours' }),
   generations: field(z.int().min(1).default(300), 'Generations of a run.', { source: 'ours' }),
@@ -43,7 +41,7 @@ const config = z.strictObject({
     source: 'ours',
   }),
   sigma: field(z.number().positive().default(0.1), 'Deviation of the search distribution at the start of a run.', {
-    source: 'arXiv:2306.00045, appendix',
+    source: 'arXiv:2306.00045',
     log: true,
   }),
   learningRate: field(z.number().positive().optional(), "Step of the mean; the strategy's own when absent.", {
@@ -53,12 +51,12 @@ const config = z.strictObject({
   dense: field(
     z.array(z.string()).optional(),
     'Tensors that are never pruned; those whose name ends in "bias" when absent.',
-    { source: 'arXiv:2306.00045, appendix' },
+    { source: 'arXiv:2306.00045' },
   ),
   control: field(
     z.enum(['none', 'permuted-mask', 'random-reinit']).default('none'),
     'To compare with: the mask permuted within each tensor, or a random mask of the same size and a fresh start.',
-    { source: 'arXiv:2306.00045, section 4' },
+    { source: 'arXiv:2306.00045' },
   ),
   keepZeros: field(
     z.boolean().default(false),
@@ -68,7 +66,7 @@ const config = z.strictObject({
   connectivity: field(
     z.boolean().default(false),
     'After each run ask the losses on the segment from the solution before to the new one, and report the barrier.',
-    { source: 'arXiv:2306.00045, section 5' },
+    { source: 'arXiv:2306.00045' },
   ),
   answer: field(z.enum(['solution', 'ticket', 'mask']).default('solution'), 'What the estimate is.', {
     source: 'ours',
@@ -92,51 +90,9 @@ type State = {
   barrier: number | null
 }
 
-/** Whether each coordinate lies in a tensor that is never pruned. */
-function denseOf({ dense }: Config, problem: Problem): boolean[] {
-  const flat = flatOf(problem)
-  const out = new Array<boolean>(flat.dimension).fill(false)
-  for (const { name } of spaceOf(problem).tensors)
-    if (dense ? dense.includes(name) : /bias$/i.test(name)) out.fill(true, ...flat.range(name)!)
-  return out
-}
-
-/** A vector of the coordinates left among all, zeros elsewhere. */
-function spread(free: readonly number[], values: ArrayLike<number>, n: number): Float64Array {
-  const x = new Float64Array(n)
-  free.forEach((at, i) => {
-    x[at] = values[i]
-  })
-  return x
-}
-
-/** max L((1 - t) a + t b) - max(L(a), L(b)) of losses along a segment, ends included. */
-export const barrier = (losses: Float64Array): number =>
-  Math.max(...losses) - Math.max(losses[0], losses[losses.length - 1])
-
-const segment = (a: Float64Array, b: Float64Array): Float64Array => {
-  const n = a.length
-  return new Float64Array(PATH * n).map((_, i) => {
-    const t = Math.floor(i / n) / (PATH - 1)
-    return (1 - t) * a[i % n] + t * b[i % n]
-  })
-}
-
-/** Another choice of as many coordinates among all that can be pruned: within each tensor, or anywhere. */
-function otherMask(config: Config, problem: Problem, kept: readonly number[], dense: boolean[], rng: Rng): number[] {
-  const all = Array.from(dense.keys()).filter((i) => !dense[i])
-  if (config.control === 'random-reinit') return rng.shuffle(all).slice(0, kept.length)
-  const flat = flatOf(problem)
-  return spaceOf(problem).tensors.flatMap(({ name }) => {
-    const [from, to] = flat.range(name)!
-    const within = (i: number) => i >= from && i < to
-    return rng.shuffle(all.filter(within)).slice(0, kept.filter(within).length)
-  })
-}
-
 /** Drops the coordinates with the lowest scores and begins a run from the start of the others. */
 function prune(config: Config, problem: Problem, own: State, rng: Rng): void {
-  const dense = denseOf(config, problem)
+  const dense = denseOf(config.dense, problem)
   const { mean, deviation } = own.distribution
   const score = mean.map((m, i) =>
     config.prune === 'random' ? rng.uniform() : Math.abs(m) / (config.prune === 'snr' ? deviation[i] : 1),
@@ -145,23 +101,12 @@ function prune(config: Config, problem: Problem, own: State, rng: Rng): void {
   const count = Math.round(own.prunable * config.keep ** (own.round + 1))
   const order = ranking(Float64Array.from(candidates, (i) => -score[i]))
   let kept = order.slice(0, count).map((k) => own.free[candidates[k]])
-  if (config.control !== 'none') kept = otherMask(config, problem, kept, dense, rng)
+  if (config.control !== 'none')
+    kept = otherMask(config.control === 'random-reinit' ? 'all' : 'tensors', problem, kept, dense, rng)
   if (config.control === 'random-reinit') own.start = freshStart(problem, own.start, rng)
   own.free = [...own.free.filter((at) => dense[at]), ...kept].sort((a, b) => a - b)
   own.round++
   begin(config, own)
-}
-
-/** A start of the same root mean square, tensor by tensor. */
-function freshStart(problem: Problem, start: Float64Array, rng: Rng): Float64Array {
-  const flat = flatOf(problem)
-  const fresh = start.slice()
-  for (const { name } of spaceOf(problem).tensors) {
-    const part = fresh.subarray(...flat.range(name)!)
-    const size = Math.sqrt(part.reduce((sum, x) => sum + x * x, 0) / part.length)
-    for (let i = 0; i < part.length; i++) part[i] = size * rng.normal()
-  }
-  return fresh
 }
 
 function begin({ sigma }: Config, own: State): void {
@@ -241,7 +186,7 @@ export const method = generationsMethod<Config, State>({
     return issues
   },
   init({ config, problem }, { start }) {
-    const dense = denseOf(config, problem)
+    const dense = denseOf(config.dense, problem)
     const free = Array.from(start.keys()).filter((i) => dense[i] || !config.keepZeros || start[i] !== 0)
     const own: State = {
       free,

@@ -23,7 +23,7 @@ const MAX_FRONT = 500
 /** Fields of every genetic algorithm. */
 export const geneticFields = {
   crossover: field(z.number().min(0).max(1).default(0.9), 'Probability that two parents are crossed.', {
-    source: 'Deb et al. 2002, section V-A',
+    source: 'Deb et al. 2002',
   }),
   crossoverIndex: field(z.number().positive().default(15), 'How near to their parents the children are.', {
     source: 'pymoo',
@@ -31,10 +31,10 @@ export const geneticFields = {
   mutation: field(
     z.number().min(0).max(1).optional(),
     'Probability that a coordinate is mutated; 1 over their number when absent.',
-    { source: 'Deb et al. 2002, section V-A' },
+    { source: 'Deb et al. 2002' },
   ),
   mutationIndex: field(z.number().positive().default(20), 'How small mutations are.', {
-    source: 'Deb et al. 2002, section V-A',
+    source: 'Deb et al. 2002',
   }),
   reference: field(
     z.array(z.number()).optional(),
@@ -59,7 +59,9 @@ export type Genetic<C> = {
   equations: Method<C, Tree>['equations']
   check?(config: C, problem: Problem): Issue[]
   size(config: C, problem: Problem): number
-  survive(config: C, all: Population, size: number, rng: Rng): Survivors
+  /** The parents of the i-th child, of which only one is kept; by default both of two tournaments are. */
+  mates?(run: Run<C>, parents: Population, i: number, rng: Rng): [number, number]
+  survive(run: Run<C>, all: Population, size: number, rng: Rng): Survivors
 }
 
 export type GeneticState = {
@@ -88,11 +90,14 @@ function tournament({ ranks, distances }: GeneticState, rng: Rng): number {
   return distances[a] >= distances[b] ? a : b
 }
 
-function breed(settings: Variation, state: GeneticState, size: number, box: Box, rng: Rng): Float64Array[] {
+function breed<C extends Variation>(method: Genetic<C>, run: Run<C>, state: GeneticState, box: Box, rng: Rng) {
+  const { x } = state.parents
+  const size = method.size(run.config, run.problem)
   const children: Float64Array[] = []
   while (children.length < size) {
-    const pair = [0, 1].map(() => state.parents.x[tournament(state, rng)])
-    children.push(...offspring(pair, settings, box, rng))
+    const mates = method.mates?.(run, state.parents, children.length, rng)
+    const pair = (mates ?? [tournament(state, rng), tournament(state, rng)]).map((k) => x[k])
+    children.push(...offspring(pair, run.config, box, rng).slice(0, mates ? 1 : 2))
   }
   return children.slice(0, size)
 }
@@ -110,7 +115,7 @@ function select<C>(method: Genetic<C>, run: Run<C>, state: GeneticState, rng: Rn
     values: [...parents.values, ...children.values],
     violations: [...parents.violations, ...children.violations],
   }
-  const { chosen, ranks, distances } = method.survive(run.config, all, method.size(run.config, run.problem), rng)
+  const { chosen, ranks, distances } = method.survive(run, all, method.size(run.config, run.problem), rng)
   state.parents = {
     x: chosen.map((i) => all.x[i]),
     values: chosen.map((i) => all.values[i]),
@@ -148,7 +153,7 @@ export function geneticMethod<C extends GeneticConfig>(genetic: Genetic<C>): Met
     state.children.violations[member] = usable ? violation : Number.POSITIVE_INFINITY
     if (state.waiting.length > 0 || Object.keys(state.open).length > 0) return
     select(genetic, run, state, rng)
-    begin(state, breed(run.config, state, genetic.size(run.config, run.problem), box, rng))
+    begin(state, breed(genetic, run, state, box, rng))
   }
 
   function step(run: Run<C>, state: GeneticState, events: readonly Event[]): Outcome<GeneticState> {

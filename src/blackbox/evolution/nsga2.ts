@@ -9,7 +9,7 @@ import { geneticFields, geneticMethod, type Survivors } from './genetic.js'
 
 const config = z.strictObject({
   populationSize: field(z.int().min(4).max(10_000).default(100), 'Members of the population.', {
-    source: 'section V-A',
+    source: 'Deb et al. 2002',
   }),
   ...geneticFields,
 })

@@ -7,48 +7,29 @@ import { z } from 'zod'
 import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import { fronts } from '../space/pareto.js'
+import { checkDirections, countDirections, directions } from './directions.js'
 import { geneticFields, geneticMethod, type Population, type Survivors } from './genetic.js'
-
-const MAX_DIRECTIONS = 10_000
 
 const config = z.strictObject({
   partitions: field(
     z.int().min(1).max(200).default(12),
     'Parts that each objective is divided into: there is a direction for each way of sharing them out.',
-    { source: 'table I: 12 for three objectives' },
+    { source: 'Deb, Jain 2014' },
   ),
   populationSize: field(
     z.int().min(4).max(10_000).optional(),
     'Members of the population; as many as directions when absent, up to a multiple of 4.',
-    { source: 'table I' },
+    { source: 'Deb, Jain 2014' },
   ),
   ...geneticFields,
   crossover: field(z.number().min(0).max(1).default(1), 'Probability that two parents are crossed.', {
-    source: 'table II',
+    source: 'Deb, Jain 2014',
   }),
   crossoverIndex: field(z.number().positive().default(30), 'How near to their parents the children are.', {
-    source: 'table II',
+    source: 'Deb, Jain 2014',
   }),
 })
 type Config = z.infer<typeof config>
-
-/** All ways to share out p parts among m objectives, each as a point of the unit simplex: I. Das, J. Dennis, 1998. */
-export function directions(m: number, p: number): number[][] {
-  const share = (left: number, rest: number): number[][] =>
-    rest === 1
-      ? [[left / p]]
-      : Array.from({ length: left + 1 }, (_, k) => k).flatMap((k) =>
-          share(left - k, rest - 1).map((tail) => [k / p, ...tail]),
-        )
-  return share(p, m)
-}
-
-/** Number of directions, (p + m - 1 over p). */
-function countOf(m: number, p: number): number {
-  let count = 1
-  for (let i = 1; i < m; i++) count = (count * (p + i)) / i
-  return Math.round(count)
-}
 
 /** x of the square system A x = 1, by elimination with pivots; undefined when it is singular. */
 function intercepts(rows: readonly number[][]): number[] | undefined {
@@ -68,7 +49,7 @@ function intercepts(rows: readonly number[][]): number[] | undefined {
   return A.map((row, i) => row[i] / row[m])
 }
 
-/** Values from the ideal point, in units of the intercepts of the plane through the extreme points (section IV-B). */
+/** Values from the ideal point, in units of the intercepts of the plane through the extreme points. */
 function normalized(values: readonly number[][]): number[][] {
   const m = values[0].length
   const ideal = Array.from({ length: m }, (_, k) => Math.min(...values.map((v) => v[k])))
@@ -151,15 +132,10 @@ export const method = geneticMethod<Config>({
     String.raw`\tilde f_k = \frac{f_k - z_k^*}{a_k}`,
     String.raw`d(i, w) = \left\| \tilde f(i) - \frac{w^\top \tilde f(i)}{\|w\|^2} w \right\|`,
   ],
-  check({ partitions }, { objectives }) {
-    const count = countOf(objectives.length, partitions)
-    if (count <= MAX_DIRECTIONS) return []
-    const message = `expected at most ${MAX_DIRECTIONS} directions, got ${count} for ${objectives.length} objectives`
-    return [{ path: 'config.partitions', message }]
-  },
+  check: ({ partitions }, { objectives }) => checkDirections(objectives.length, partitions),
   size: ({ populationSize, partitions }, { objectives }) =>
-    populationSize ?? 4 * Math.max(1, Math.ceil(countOf(objectives.length, partitions) / 4)),
-  survive(config, all, size, rng) {
+    populationSize ?? 4 * Math.max(1, Math.ceil(countDirections(objectives.length, partitions) / 4)),
+  survive({ config }, all, size, rng) {
     const survivors: Survivors = { chosen: [], ranks: [], distances: [] }
     for (const [rank, front] of fronts(all.values, all.violations).entries()) {
       const room = size - survivors.chosen.length

@@ -1,10 +1,11 @@
 /**
  * Exponential natural evolution strategies: T. Glasmachers, T. Schaul, Y. Sun, D. Wierstra, J. Schmidhuber, "Exponential Natural
- * Evolution Strategies", GECCO 2010, algorithm 1.
+ * Evolution Strategies", GECCO 2010
  */
 import { z } from 'zod'
 import { symmetricEigen } from '../../core/eigen.js'
 import { field } from '../../core/schema.js'
+import { multiply, multiplyByTransposed } from '../../optimizers/matrices.js'
 import { checkBox } from './box.js'
 import { defaultPopulation } from './cma.js'
 import { utilities } from './diagonal.js'
@@ -16,20 +17,20 @@ const config = z.strictObject({
   populationSize: field(
     z.int().min(2).max(100_000).optional(),
     'Members of a generation; 4 + floor(3 ln n) when absent.',
-    { source: 'GECCO 2010, table 1' },
+    { source: 'GECCO 2010' },
   ),
   sigma: field(z.number().positive().default(0.3), 'First step size: a part of the range where there are bounds.', {
     source: 'ours',
     log: true,
   }),
   learningRate: field(z.number().positive().default(1), 'Step of the mean.', {
-    source: 'GECCO 2010, table 1',
+    source: 'GECCO 2010',
     mutable: true,
   }),
   sigmaRate: field(
     z.number().positive().optional(),
     'Step of scale and shape; (9 + 3 ln n)/(5 n sqrt n) when absent.',
-    { source: 'GECCO 2010, table 1', mutable: true },
+    { source: 'GECCO 2010', mutable: true },
   ),
   pointsPerQuery,
 })
@@ -38,20 +39,15 @@ type Config = z.infer<typeof config>
 /** N(mean, sigma^2 B B'), and the draws z of the generation under way, x = mean + sigma B z. */
 type State = { mean: Float64Array; sigma: number; B: Float64Array; z: Float64Array }
 
-function times(A: Float64Array, B: Float64Array, n: number): Float64Array {
-  const out = new Float64Array(n * n)
-  for (let i = 0; i < n; i++)
-    for (let k = 0; k < n; k++) for (let j = 0; j < n; j++) out[i * n + j] += A[i * n + k] * B[k * n + j]
-  return out
-}
-
 /** exp(S) of a symmetric S. */
 function exponential(S: Float64Array, n: number): Float64Array {
   const Q = S.slice()
   const scales = symmetricEigen(Q, n).map(Math.exp)
-  const scaled = Q.map((q, i) => q * scales[i % n])
-  const transposed = Q.map((_, i) => Q[(i % n) * n + Math.floor(i / n)])
-  return times(scaled, transposed, n)
+  return multiplyByTransposed(
+    Q.map((q, i) => q * scales[i % n]),
+    Q,
+    n,
+  )
 }
 
 /** Follows the natural gradient, unless no member has a value. */
@@ -75,7 +71,7 @@ function learn({ learningRate, sigmaRate }: Config, own: State, { values }: Told
   for (let i = 0; i < n; i++) trace += G[i * n + i] / n
   for (let i = 0; i < n; i++) G[i * n + i] -= trace
   own.sigma *= Math.exp((eta / 2) * trace)
-  own.B = times(
+  own.B = multiply(
     B,
     exponential(
       G.map((g) => (eta / 2) * g),

@@ -1,6 +1,6 @@
 /**
  * Caching with few action predictions: K. Abdel Sadek, M. Eliáš, "Algorithms for Caching and MTS with reduced number of
- * predictions", ICLR 2024 (arXiv:2404.06280), section 3.
+ * predictions", ICLR 2024 (arXiv:2404.06280)
  *
  * The space's items are the pages. Query by query the session is told the next request, and decides what is evicted; on some
  * misses it first asks for a prediction. Purposes: `start`; `hit`, `load` (there is room) and `evict`, whose point is the
@@ -26,7 +26,7 @@ const config = z.strictObject({
     z.enum(['none', 'linear', 'exponential']).default('none'),
     'Predictions asked during Robust too, at most f(j) after its k - k/2^j-th new page: f = 0, f(j) = j, or 2^j - 1. More ' +
       'of them make it less sensitive to errors.',
-    { source: 'arXiv:2404.06280, section 3.1; the windows are ours' },
+    { source: 'arXiv:2404.06280; the windows are ours' },
   ),
 })
 type Config = z.infer<typeof config>
@@ -114,8 +114,10 @@ function take(config: Config, state: State, page: number): void {
   if (!missed) {
     state.outcome = 'hit'
     state.evicted = null
-  } else if (wantsPrediction(config, state, page)) state.outcome = 'predict'
-  else load(config, state, page)
+  } else if (wantsPrediction(config, state, page)) {
+    state.outcome = 'predict'
+    state.evicted = null
+  } else load(config, state, page)
 }
 
 /** Indices of pages, each once; undefined when one is none. */
@@ -201,14 +203,8 @@ export const method = playMethod<Config, State>({
     }
   },
   ask({ problem }, { request, evicted, outcome, round }) {
-    const point = itemPoint(problem, evicted ?? request ?? 0)
-    const wants = outcome === 'predict' ? PREDICTION : REQUEST
-    return {
-      points: [outcome === 'predict' ? itemPoint(problem, request as number) : point],
-      wants,
-      purpose: outcome,
-      round,
-    }
+    const points = [itemPoint(problem, evicted ?? request ?? 0)]
+    return { points, wants: outcome === 'predict' ? PREDICTION : REQUEST, purpose: outcome, round }
   },
   learn({ config, problem }, state, { quantities }: Observation) {
     const count = itemsOf(problem).length

@@ -14,10 +14,10 @@ import { playMethod } from './play.js'
 
 const config = z.strictObject({
   link: field(z.enum(LINKS).default('identity'), 'Of the labels: real numbers, 0 and 1, or counts.', {
-    source: 'arXiv:2202.13603, section 3',
+    source: 'arXiv:2202.13603',
   }),
   lambda: field(z.number().positive().default(1), 'Weight of the regularizer lambda/2 |w|^2.', {
-    source: 'arXiv:2202.13603, algorithm 1',
+    source: 'arXiv:2202.13603',
     log: true,
   }),
   together: field(z.boolean().default(false), 'Ask for features and label at once, which halves the messages.', {

@@ -1,6 +1,6 @@
 /**
  * FtSP, for metrical task systems with few action predictions: K. Abdel Sadek, M. Eliáš, "Algorithms
- * for Caching and MTS with reduced number of predictions", ICLR 2024 (arXiv:2404.06280), section 4.
+ * for Caching and MTS with reduced number of predictions", ICLR 2024 (arXiv:2404.06280)
  *
  * The space's items are the states. A query with the purpose `move` has the state to be in as its point and asks for the
  * costs of the next task in each state; every a-th task, one with the purpose `predict` then asks for the state that an
@@ -15,7 +15,7 @@ import { itemPoint, itemsOf, playMethod } from './play.js'
 
 const config = z.strictObject({
   every: field(z.int().min(1).default(1), 'Tasks from one prediction to the next, a.', {
-    source: 'arXiv:2404.06280, section 4',
+    source: 'arXiv:2404.06280',
   }),
   start: field(z.string().optional(), 'Id of the first state; the first item when absent.', { source: 'ours' }),
   metric: field(

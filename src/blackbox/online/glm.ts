@@ -3,7 +3,9 @@
  * The loss of a label y at features x is -y <w, x> + m(<w, x>), with m the log-partition function; its derivative, the
  * mean of y, is the inverse of the link function.
  */
+import { choleskyFactor, solveRows } from '../../optimizers/cholesky.js'
 import { dot } from '../../optimizers/flat.js'
+import { observe, startInverse, times, width } from '../bandits/ridge.js'
 
 export const LINKS = ['identity', 'logistic', 'poisson'] as const
 export type Link = (typeof LINKS)[number]
@@ -40,26 +42,20 @@ export type Fit = {
 export const startFit = (d: number, lam: number): Fit => ({
   count: 0,
   w: new Float64Array(d),
-  inverse: Float64Array.from({ length: d * d }, (_, i) => (i % (d + 1) === 0 ? 1 / lam : 0)),
+  inverse: startInverse(d, lam),
   b: new Float64Array(d),
   rows: new Float64Array(0),
 })
-
-function times(A: Float64Array, x: Float64Array): Float64Array {
-  const d = x.length
-  const out = new Float64Array(d)
-  for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) out[i] += A[i * d + j] * x[j]
-  return out
-}
 
 /** Takes a label with weight c, and moves w to the minimum of lam/2 |w|^2 + sum c loss. */
 export function addLabel(fit: Fit, link: Link, lam: number, x: Float64Array, y: number, c = 1): void {
   const { inverse, b } = fit
   const d = x.length
-  // Sherman-Morrison.
-  const Ax = times(inverse, x)
-  const scale = c / (1 + c * dot(x, Ax))
-  for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) inverse[i * d + j] -= scale * Ax[i] * Ax[j]
+  const root = Math.sqrt(c)
+  observe(
+    inverse,
+    x.map((xi) => root * xi),
+  )
   for (let i = 0; i < d; i++) b[i] += c * y * x[i]
   if (link !== 'identity') append(fit, x, y, c)
   fit.count++
@@ -105,7 +101,7 @@ function newton(fit: Fit, link: Link, lam: number): void {
       for (let j = 0; j <= i; j++) H[i * d + j] += curvature * x[i] * x[j]
     }
   }
-  const direction = solve(H, gradient)
+  const direction = solveRows(choleskyFactor(H, d), d, gradient)
   const before = objective(fit, link, lam, w)
   for (let step = 1; step > 1e-6; step /= 2) {
     const next = w.map((wi, i) => wi - step * direction[i])
@@ -116,29 +112,8 @@ function newton(fit: Fit, link: Link, lam: number): void {
   }
 }
 
-/** H^-1 g of a positive definite H, whose lower half is read, by Cholesky. */
-export function solve(H: Float64Array, g: Float64Array): Float64Array {
-  const d = g.length
-  const L = H.slice()
-  const x = g.slice()
-  for (let j = 0; j < d; j++) {
-    for (let k = 0; k < j; k++) for (let i = j; i < d; i++) L[i * d + j] -= L[i * d + k] * L[j * d + k]
-    const root = Math.sqrt(L[j * d + j])
-    for (let i = j; i < d; i++) L[i * d + j] /= root
-  }
-  for (let i = 0; i < d; i++) {
-    for (let k = 0; k < i; k++) x[i] -= L[i * d + k] * x[k]
-    x[i] /= L[i * d + i]
-  }
-  for (let i = d - 1; i >= 0; i--) {
-    for (let k = i + 1; k < d; k++) x[i] -= L[k * d + i] * x[k]
-    x[i] /= L[i * d + i]
-  }
-  return x
-}
-
 /** |x| in the metric of the inverse: how uncertain the model is along x. */
-export const uncertainty = ({ inverse }: Fit, x: Float64Array): number => Math.sqrt(dot(x, times(inverse, x)))
+export const uncertainty = ({ inverse }: Fit, x: Float64Array): number => width(inverse, x)
 
 /** Of sigma-sub-Gaussian noise: w is within this of the truth in the metric, with probability 1 - failure. */
 export function confidenceRadius(

@@ -1,6 +1,6 @@
 /**
  * A linear bandit whose rounds differ in their noise: H. Zhao, D. Zhou, J. He, Q. Gu, "Optimal Online Generalized Linear
- * Regression with Stochastic Noise and Its Application to Heteroscedastic Bandits", ICML 2023 (arXiv:2202.13603), section 5.
+ * Regression with Stochastic Noise and Its Application to Heteroscedastic Bandits", ICML 2023 (arXiv:2202.13603)
  *
  * Arms are the items of the space with their features; or, on a space of one tensor, a query `arms` asks for the features of
  * each round's arms, one a row, and the point of the next query is the row played. The value told of it is the reward (or
@@ -19,13 +19,13 @@ import { itemPoint, itemsOf, playMethod } from './play.js'
 
 const config = z.strictObject({
   link: field(z.enum(LINKS).default('identity'), 'Of the rewards: real numbers, 0 and 1, or counts.', {
-    source: 'arXiv:2202.13603, section 3',
+    source: 'arXiv:2202.13603',
   }),
   weighting: field(
     z.enum(['variance', 'layered', 'none']).default('variance'),
     'Rounds weigh by the inverse of their variance; or those of like noise have a model each, of which the least ' +
       'optimistic counts; or all weigh the same (linear UCB).',
-    { source: 'arXiv:2202.13603, section 5' },
+    { source: 'arXiv:2202.13603' },
   ),
   beta: field(z.number().min(0).default(1), 'How much uncertainty is worth.', { source: 'ours', mutable: true }),
   lambda: field(z.number().positive().default(0.1), 'Weight of the regularizer lambda/2 |w|^2.', {

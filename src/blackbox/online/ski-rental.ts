@@ -32,12 +32,12 @@ const config = z.strictObject({
   strategy: field(
     z.enum(['randomized', 'deterministic']).default('randomized'),
     'Budgets that grow by e from a random start (e-competitive on average), or that double (4-competitive).',
-    { source: 'arXiv:2302.06832, section 3' },
+    { source: 'arXiv:2302.06832' },
   ),
   prediction: field(
     z.union([z.number().positive(), z.literal('ask')]).optional(),
     'Predicted days of the season; "ask" has the first query ask for it. Without one, nothing is trusted.',
-    { source: 'arXiv:2302.06832, section 4' },
+    { source: 'arXiv:2302.06832' },
   ),
   lambda: field(
     z.number().positive().max(1).default(0.5),
@@ -45,12 +45,12 @@ const config = z.strictObject({
     { source: 'ours' },
   ),
   combine: field(z.boolean().default(true), 'A budget may buy several options, one after the other.', {
-    source: 'arXiv:2302.06832, section 2',
+    source: 'arXiv:2302.06832',
   }),
   coverage: field(
     z.enum(['season', 'purchase']).default('season'),
     'What is bought covers its days counted from the start of the season, as in the analysis, or from its purchase.',
-    { source: 'arXiv:2302.06832, section 2' },
+    { source: 'arXiv:2302.06832' },
   ),
   horizon: field(
     z.int().min(1).max(1_000_000).default(10_000),

@@ -21,12 +21,12 @@ const config = z.strictObject({
     z.enum(['client', 'energy-distance', 'potential-interaction']).default('client'),
     'The client tells the gradient of F_n; or the energy distance to a measure of which it tells samples; or a potential ' +
       'whose sum over the particles it tells the gradient of, with an interaction of pairs, which is added.',
-    { source: 'arXiv:2302.04753, section 3' },
+    { source: 'arXiv:2302.04753' },
   ),
   regularity: field(
     z.enum(['lipschitz', 'smooth']).default('lipschitz'),
     'Noise and decreasing steps, or (smooth) neither.',
-    { source: 'arXiv:2302.04753, theorems 4 and 6' },
+    { source: 'arXiv:2302.04753' },
   ),
   learningRate: field(z.number().positive().default(0.05), 'Step size gamma; of smooth functionals at most 1/L.', {
     source: 'ours',

@@ -2,6 +2,7 @@
 import type { Issue } from '../../core/errors.js'
 import type { Problem } from '../../core/space.js'
 import { type Flat, norm, spaceOf } from '../flat.js'
+import { multiply, multiplyTransposed } from '../matrices.js'
 
 export type Domain = {
   center: Float64Array
@@ -47,7 +48,7 @@ function ballDomain(radius: number, n: number): Domain {
     },
     projectIn({ vectors, values }, x) {
       if (norm(x) <= radius) return x
-      const y = turn(vectors, x, true)
+      const y = multiplyTransposed(vectors, x, n)
       // z_i = h_i y_i/(h_i + lambda), |z| = r: Newton's method on 1/r - 1/|z| comes from the left and never passes the root.
       let lambda = 0
       const z = new Float64Array(n)
@@ -58,7 +59,7 @@ function ballDomain(radius: number, n: number): Domain {
         const slope = z.reduce((sum, zi, i) => sum + zi ** 2 / (values[i] + lambda), 0)
         lambda += ((length - radius) / radius) * (length ** 2 / slope)
       }
-      return this.project(turn(vectors, z, false))
+      return this.project(multiply(vectors, z, n))
     },
     least: (g) => -radius * norm(g),
   }
@@ -91,16 +92,4 @@ function boxDomain(problem: Problem, flat: Flat): Domain {
     },
     least: (g) => g.reduce((sum, gi) => sum + Math.min(gi * low, gi * high), 0),
   }
-}
-
-/** Q'x (transposed) or Q x. */
-export function turn(Q: Float64Array, x: Float64Array, transposed: boolean): Float64Array {
-  const n = x.length
-  const out = new Float64Array(n)
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < n; j++) {
-      if (transposed) out[j] += Q[i * n + j] * x[i]
-      else out[i] += Q[i * n + j] * x[j]
-    }
-  return out
 }

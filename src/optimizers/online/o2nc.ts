@@ -1,6 +1,6 @@
 /**
  * Online-to-non-convex conversion: A. Cutkosky, H. Mehta, F. Orabona, "Optimal Stochastic Non-smooth Non-convex Optimization
- * through Online-to-Non-convex Conversion", ICML 2023 (arXiv:2302.03775), algorithm 1 and section 4.
+ * through Online-to-Non-convex Conversion", ICML 2023 (arXiv:2302.03775)
  *
  * An online learner plays the update Delta_n and is charged <g_n, Delta_n>, g_n a gradient at a random point between x_{n-1}
  * and x_n, so that the charge is F(x_n) - F(x_{n-1}) in expectation. The mean of an epoch's T points is a (delta, c)-stationary
@@ -16,7 +16,7 @@ const config = z.strictObject({
   learner: field(
     z.enum(['ogd', 'optimistic-ogd']).default('ogd'),
     'Online gradient descent; or with the last gradient as a hint of the next, for smooth deterministic losses.',
-    { source: 'arXiv:2302.03775, sections 4 and 5' },
+    { source: 'arXiv:2302.03775' },
   ),
   delta: field(z.number().positive().default(0.1), 'Radius within which a point is certified as stationary.', {
     source: 'ours',
@@ -28,24 +28,24 @@ const config = z.strictObject({
   gradientBound: field(
     z.number().positive().optional(),
     'Bound G on the norm of gradients; the largest seen when absent.',
-    { source: 'arXiv:2302.03775, section 4' },
+    { source: 'arXiv:2302.03775' },
   ),
   learningRate: field(z.number().positive().optional(), 'Step size eta of the learner; D/(G sqrt(T)) when absent.', {
-    source: 'arXiv:2302.03775, section 4',
+    source: 'arXiv:2302.03775',
     log: true,
   }),
   sampling: field(
     z.enum(['uniform', 'midpoint']).default('uniform'),
     'Where between two iterates the gradient is asked: anywhere, or in the middle (exact for quadratics).',
-    { source: 'arXiv:2302.03775, algorithm 1' },
+    { source: 'arXiv:2302.03775' },
   ),
   reset: field(z.boolean().default(true), 'The learner begins anew with each epoch.', {
-    source: 'arXiv:2302.03775, section 4',
+    source: 'arXiv:2302.03775',
   }),
   output: field(
     z.enum(['best', 'random']).default('best'),
     'The mean of the epoch with the smallest certificate, or of a uniformly drawn epoch.',
-    { source: 'arXiv:2302.03775, theorem 7' },
+    { source: 'arXiv:2302.03775' },
   ),
 })
 type Config = z.infer<typeof config>

@@ -11,8 +11,9 @@ import { z } from 'zod'
 import { symmetricEigen } from '../../core/eigen.js'
 import { field } from '../../core/schema.js'
 import { accumulate, dot, flatOf, norm, plus, spaceOf } from '../flat.js'
+import { multiply, multiplyTransposed } from '../matrices.js'
 import { stepsMethod } from '../saddle/steps.js'
-import { checkDomain, type Domain, domainOf, type Metric, turn } from './domain.js'
+import { checkDomain, type Domain, domainOf, type Metric } from './domain.js'
 
 /** Coordinates for which a metric is kept and decomposed at each round. */
 const MAX_METRIC = 500
@@ -21,7 +22,7 @@ const config = z.strictObject({
   losses: field(
     z.enum(['convex', 'strongly-convex', 'exp-concave', 'dynamic']).default('convex'),
     'What is known of the losses; dynamic: convex, against comparators that change.',
-    { source: 'arXiv:2302.04552, sections 3 and 4' },
+    { source: 'arXiv:2302.04552' },
   ),
   ball: field(
     z.number().positive().optional(),
@@ -31,25 +32,25 @@ const config = z.strictObject({
     },
   ),
   gradientBound: field(z.number().positive().default(1), 'Bound G on the norm of gradients.', {
-    source: 'arXiv:2302.04552, assumption 1',
+    source: 'arXiv:2302.04552',
   }),
   lambda: field(z.number().positive().default(1), 'Modulus of strongly convex losses.', {
-    source: 'arXiv:2302.04552, section 3.3',
+    source: 'arXiv:2302.04552',
   }),
   alpha: field(z.number().positive().default(1), 'Modulus of exp-concave losses.', {
-    source: 'arXiv:2302.04552, section 3.4',
+    source: 'arXiv:2302.04552',
   }),
   beta: field(
     z.number().positive().optional(),
     'Curvature that exp-concave losses are given; min(1/(4GD), alpha)/2 when absent.',
-    { source: 'arXiv:2302.04552, section 3.4', advanced: true },
+    { source: 'arXiv:2302.04552', advanced: true },
   ),
   delta: field(z.number().positive().default(1), 'Keeps the first steps of convex losses finite.', {
-    source: 'arXiv:2302.04552, section 3.2',
+    source: 'arXiv:2302.04552',
     advanced: true,
   }),
   horizon: field(z.int().min(2).default(1024), 'Rounds T that dynamic has learners for: log2 T of them.', {
-    source: 'arXiv:2302.04552, section 4',
+    source: 'arXiv:2302.04552',
   }),
 })
 type Config = z.infer<typeof config>
@@ -94,8 +95,9 @@ function stepSize({ losses, lambda, delta, gradientBound }: Config, D: number, t
 function descend(domain: Domain, metric: Metric | null, eta: number, from: Float64Array, g: Float64Array) {
   if (!metric) return domain.project(plus(from, -eta, g))
   const { vectors, values } = metric
-  const inside = turn(vectors, g, true).map((x, i) => x / values[i])
-  return domain.projectIn(metric, plus(from, -1, turn(vectors, inside, false)))
+  const n = g.length
+  const inside = multiplyTransposed(vectors, g, n).map((x, i) => x / values[i])
+  return domain.projectIn(metric, plus(from, -1, multiply(vectors, inside, n)))
 }
 
 /** The mean of the learners' plays by what they and the prediction say of them. */

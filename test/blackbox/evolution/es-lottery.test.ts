@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { naturalStep, STRATEGIES, startDiagonal } from '../../../src/blackbox/evolution/diagonal.js'
-import { barrier, method } from '../../../src/blackbox/evolution/es-lottery.js'
+import { method } from '../../../src/blackbox/evolution/es-lottery.js'
+import { barrier } from '../../../src/blackbox/evolution/tickets.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
 import type { TensorsSpace } from '../../../src/core/space.js'
 import { of, Session, vector, xOf } from '../zeroth/session.js'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { directions, method } from '../../../src/blackbox/evolution/nsga3.js'
+import { directions } from '../../../src/blackbox/evolution/directions.js'
+import { method } from '../../../src/blackbox/evolution/nsga3.js'
 import type { Observation } from '../../../src/core/query.js'
 import { parseConfig } from '../../../src/core/schema.js'
 import type { Parameter, Problem } from '../../../src/core/space.js'

@@ -102,7 +102,7 @@ describe.each(METHODS)('%s', (_, method) => {
 
 describe('differential-evolution', () => {
   it('solves the Rastrigin function in 10 dimensions within 10,000 evaluations per dimension', () => {
-    // Tanabe and Fukunaga 2014, table II: error 0 on the shifted Rastrigin function (F8).
+    // Tanabe and Fukunaga 2014: error 0 on the shifted Rastrigin function (F8 of CEC 2014).
     for (const seed of [0, 1]) {
       const driver = new Driver(de, searchProblem(floats(10)), { maxEvaluations: 100_000 }, seed)
       driver.play(100_000, rastrigin, 180)

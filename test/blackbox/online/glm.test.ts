@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { method as ftrl } from '../../../src/blackbox/online/ftrl-glm.js'
-import { addLabel, type Link, lossOf, meanOf, solve, startFit } from '../../../src/blackbox/online/glm.js'
+import { addLabel, type Link, lossOf, meanOf, startFit } from '../../../src/blackbox/online/glm.js'
 import { method as ucb } from '../../../src/blackbox/online/hetero-ucb.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
 import type { TensorsSpace } from '../../../src/core/space.js'
+import { choleskyFactor, solveRows } from '../../../src/optimizers/cholesky.js'
 import { indices, items, Session } from './session.js'
 
 const model = (d: number): TensorsSpace => ({ kind: 'tensors', tensors: [{ name: 'w', shape: [d], dtype: 'f64' }] })
@@ -45,7 +46,7 @@ test('[ftrl-glm] rank-one updates and direct solves agree after 500 rounds', () 
       for (let j = 0; j < d; j++) A[i * d + j] += x[i] * x[j]
     }
   }
-  const direct = solve(A, b)
+  const direct = solveRows(choleskyFactor(A, d), d, b)
   wOf(session).forEach((w, i) => {
     expect(Math.abs(w - direct[i])).toBeLessThan(1e-9)
   })
