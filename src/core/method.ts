@@ -9,7 +9,16 @@ import type { Parameter, Problem, SpaceKind } from './space.js'
 import type { Tensors } from './tensor.js'
 import type { Tree } from './tree.js'
 
-export type Family = 'gradient' | 'zeroth' | 'evolution' | 'bayes' | 'sampling' | 'ranking' | 'prompt' | 'online' | 'bandit'
+export type Family =
+  | 'gradient'
+  | 'zeroth'
+  | 'evolution'
+  | 'bayes'
+  | 'sampling'
+  | 'ranking'
+  | 'prompt'
+  | 'online'
+  | 'bandit'
 
 /** Invariances that a method claims, and the conformance suite tests. */
 export type Invariance =
@@ -47,11 +56,15 @@ export type Recipe<C> = {
   target: number
 }
 
+/** What can compute a rule. The engine of a session is part of what decides its future. */
+export const ENGINES = ['wasm', 'interpreter', 'tensorflow', 'webgpu'] as const
+export type EngineId = (typeof ENGINES)[number]
+
 /** What a method is given beside its state. The same for the whole life of a session, but for mutable config fields. */
 export type Run<C> = {
   readonly config: C
   readonly problem: Problem
-  readonly engine: 'wasm' | 'interpreter'
+  readonly engine: EngineId
   /** Things derived from config, problem or state that need not survive: compiled kernels, factors. Empty after a restart. */
   readonly memo: Map<string, unknown>
 }

@@ -11,13 +11,23 @@ export type PrunerEvent =
   | { type: 'finished'; trial: number; status: 'ok' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'; value?: number }
 export type Decision = { prune: boolean; reason: string }
 
+export type PrunerFacts = {
+  /** What a trial is judged by: other trials of the session, its own earlier reports, or limits that the config sets. */
+  judgedBy: 'trials' | 'itself' | 'limits'
+}
+
 export interface Pruner<C, S extends Tree> {
   id: string
   version: number
   title: string
   summary: string
   references: readonly Reference[]
+  facts: PrunerFacts
   config: z.ZodType<C>
+  /** A config under which it stops bad trials, where the defaults stop none: the conformance suite runs it. */
+  recipe?: Partial<C>
+  /** What is wrong across the fields of a config: a field and a message. */
+  check?(config: C): readonly { field: string; message: string }[]
   init(run: PrunerRun<C>): S
   /** The decision is for the event's trial; of a `finished` event it is ignored. */
   step(run: PrunerRun<C>, state: S, event: PrunerEvent): { state: S; decision: Decision }

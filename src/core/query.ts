@@ -6,7 +6,8 @@ import type { Tensors } from './tensor.js'
  * Where something is asked.
  * - `view`: tensors that already lie in the method's state, by the name its `view` hook resolves. Costs nothing to store.
  *   They stay as they are while the query is open.
- * - `tensors`: literal tensors. - `params`: a point of a search space. - `text`: components by name. - `item`: an id.
+ * - `tensors`: literal tensors. - `params`: a point of a search space. - `text`: components by name; in a space that is not
+ *   of text a note to the client, such as seeds, of which nothing is told. - `item`: an id.
  */
 export type Point =
   | { kind: 'view'; name: string }

@@ -32,6 +32,7 @@ import { method as presetsAdamod } from './presets/adamod.js'
 import { method as presetsAdamsn } from './presets/adamsn.js'
 import { method as presetsAdamsnsm } from './presets/adamsnsm.js'
 import { method as presetsAdamw } from './presets/adamw.js'
+import { method as presetsAdan } from './presets/adan.js'
 import { method as presetsAdemamix } from './presets/ademamix.js'
 import { method as presetsAdopt } from './presets/adopt.js'
 import { method as presetsAmortizedContinuation } from './presets/amortized-continuation.js'
@@ -78,6 +79,7 @@ import { method as presetsOasis } from './presets/oasis.js'
 import { method as presetsOnlineSubspace } from './presets/online-subspace.js'
 import { method as presetsOptAmsgrad } from './presets/opt-amsgrad.js'
 import { method as presetsOptex } from './presets/optex.js'
+import { method as presetsPolyakSgd } from './presets/polyak-sgd.js'
 import { method as presetsProdigy } from './presets/prodigy.js'
 import { method as presetsPsgd } from './presets/psgd.js'
 import { method as presetsQhm } from './presets/qhm.js'
@@ -125,6 +127,7 @@ import { method as secondOrderDbfNewton } from './second-order/dbf-newton.js'
 import { method as secondOrderEgn } from './second-order/egn.js'
 import { method as secondOrderGreedyNewton } from './second-order/greedy-newton.js'
 import { method as secondOrderLazyNewton } from './second-order/lazy-newton.js'
+import { method as secondOrderLbfgs } from './second-order/lbfgs.js'
 import { method as secondOrderMFacStatic } from './second-order/m-fac-static.js'
 import { method as secondOrderPolynomialPrecond } from './second-order/polynomial-precond.js'
 import { method as secondOrderRootNewton } from './second-order/root-newton.js'
@@ -168,6 +171,7 @@ export const methods: readonly AnyMethod[] = [
   presetsAdamsn,
   presetsAdamsnsm,
   presetsAdamw,
+  presetsAdan,
   presetsAdemamix,
   presetsAdopt,
   presetsAmortizedContinuation,
@@ -214,6 +218,7 @@ export const methods: readonly AnyMethod[] = [
   presetsOnlineSubspace,
   presetsOptAmsgrad,
   presetsOptex,
+  presetsPolyakSgd,
   presetsProdigy,
   presetsPsgd,
   presetsQhm,
@@ -261,6 +266,7 @@ export const methods: readonly AnyMethod[] = [
   secondOrderEgn,
   secondOrderGreedyNewton,
   secondOrderLazyNewton,
+  secondOrderLbfgs,
   secondOrderMFacStatic,
   secondOrderPolynomialPrecond,
   secondOrderRootNewton,

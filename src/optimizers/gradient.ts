@@ -15,15 +15,16 @@ import {
 } from '../core/method.js'
 import type { Observation, Query, WantKind } from '../core/query.js'
 import { Rng, rngStream } from '../core/rng.js'
-import { field } from '../core/schema.js'
 import type { Problem, TensorsSpace } from '../core/space.js'
 import type { TensorSpec, Tensors } from '../core/tensor.js'
 import { answerOf, asksGradient, besides, wantsOf } from './answers.js'
 import { averagings } from './averaging.js'
+import { besideOf, checkConfig, kindsOf } from './check-config.js'
 import { NOTHING_TOLD, type Told } from './compose.js'
+import { type CommonInput, composition } from './composition.js'
 import type { Answer } from './drivers/driver.js'
 import { drivers } from './drivers/index.js'
-import { checkGroups, grouped } from './groups.js'
+import { grouped } from './groups.js'
 import { compileRule } from './language/check.js'
 import {
   type Beside,
@@ -34,48 +35,9 @@ import {
   slotElements,
   spaceOf,
 } from './machine.js'
-import { parametrizations } from './parametrizations/index.js'
 import { parametrized } from './parametrized.js'
-import { schedules } from './schedules/index.js'
-import { type Common, kernelOf, program, type RuleOf } from './step-program.js'
-import { transforms } from './transforms/index.js'
+import { type Common, program, type RuleOf } from './step-program.js'
 import type { Asked } from './transforms/transform.js'
-
-/** What every gradient method can be composed with. */
-const composition = {
-  driver: field(drivers.schema.prefault({ id: 'step' }), 'What is asked per step, and where.'),
-  transforms: field(z.array(transforms.schema).default([]), 'What is done to the gradient before the rule, in order.'),
-  schedule: field(schedules.schema.prefault({ id: 'constant' }), 'The learning rate over the steps.', {
-    mutable: true,
-  }),
-  averaging: field(
-    averagings.schema.prefault({ id: 'none' }),
-    'The average of iterates that is served as the estimate.',
-  ),
-  parametrization: field(
-    parametrizations.schema.prefault({ id: 'none' }),
-    'What the tensors of the space are made of: the rule moves that.',
-  ),
-  groups: field(
-    z.record(z.string(), z.record(z.string(), z.number())).default({}),
-    'Numbers of the rule that differ, by group of the space: { "bias": { "weightDecay": 0 } }. Schedules scale the ' +
-      'learning rates of all groups alike.',
-  ),
-  ball: field(
-    z.number().positive().optional(),
-    'Keeps x within this distance of the origin, all tensors as one vector.',
-  ),
-  precision: field(
-    z.enum(['auto', 'f32', 'f64']).default('auto'),
-    'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64. In ' +
-      'f32 the squares of gradients overflow from 1.8e19.',
-  ),
-  reportNorm: field(
-    z.boolean().default(true),
-    'Reports the norm of every gradient that the rule is given, at the cost of a reduction over it.',
-  ),
-}
-type CommonInput = z.input<z.ZodObject<typeof composition>>
 
 export type PresetConfig<F extends z.ZodRawShape> = z.output<z.ZodObject<F>> & Common
 
@@ -125,13 +87,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
   const { id, title, summary, references, recipes, host, finished, invariances = [] } = preset
   const rule = grouped(preset.rule)
   const [ahead, inside] = host?.inside ? [undefined, host] : [host, undefined]
-  const besideOf = (config: PresetConfig<F>): Asked[] => [
-    ...new Set([
-      ...(preset.beside?.(config) ?? []),
-      ...config.transforms.flatMap((part) => transforms.of(part).beside ?? []),
-    ]),
-  ]
-  const needs = (config: PresetConfig<F>): WantKind[] => [...new Set([...kindsOf(config), ...besideOf(config)])]
+  const needs = (config: PresetConfig<F>): WantKind[] => [...new Set([...kindsOf(config), ...besideOf(preset, config)])]
   const shape: Record<string, z.ZodType> = { ...composition, ...(preset.fields as object) }
   for (const [name, value] of Object.entries(preset.defaults ?? {})) {
     shape[name] = withDefault(shape[name], value, references[0].title)
@@ -142,7 +98,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
     const [gradient = {}] = answer.gradients
     state.received += answer.gradients.length
     if (!asksGradient(state.ask)) return { g: gradient, beside: state.beside ?? NOTHING_BESIDE }
-    const told = besideOf(run.config).length > 0 ? besides(observation, run.problem) : NOTHING_TOLD
+    const told = besideOf(preset, run.config).length > 0 ? besides(observation, run.problem) : NOTHING_TOLD
     state.finished = finished?.(run.config, told) ?? null
     if (state.finished) return undefined
     const point = state.driver.points[state.ask.point] ?? state.x
@@ -177,7 +133,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       ...compileRule(program(rule, config, EXAMPLE).source).latex,
     ],
     needs,
-    check: (config, problem) => (problem.space.kind === 'tensors' ? check(preset, config, problem) : []),
+    check: (config, problem) => (problem.space.kind === 'tensors' ? checkConfig(preset, config, problem) : []),
 
     init(run, seed) {
       const rng = rngStream(seed, 'rule')
@@ -231,7 +187,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         }
       }
       if (state.finished) return { state, queries: [], status: { phase: 'done', reason: state.finished } }
-      const queries = state.open === null ? [query(state, besideOf(run.config))] : []
+      const queries = state.open === null ? [query(state, besideOf(preset, run.config))] : []
       const short = { reason: 'the next step waits for the answer of this one', until: 'tell' as const }
       return {
         state,
@@ -280,9 +236,6 @@ const EXAMPLE: TensorsSpace = {
   tensors: [{ name: 'w', shape: [2, 2], dtype: 'f64' }],
 }
 
-/** The kinds of want of the driver of a config. */
-const kindsOf = ({ driver }: Common): readonly WantKind[] => drivers.of(driver).wants?.(driver) ?? ['gradient']
-
 /** The next query; what was not answered is asked again under a new id and the same sample. */
 function query(state: GradientState, beside: readonly Asked[]): Query {
   const { point, others = [], purpose, sample = '', example } = state.ask
@@ -296,46 +249,4 @@ function query(state: GradientState, beside: readonly Asked[]): Query {
     sampleKey: example === undefined ? `s${state.t + 1}${sample}` : `e${example}`,
     purpose,
   }
-}
-
-function check<F extends z.ZodRawShape>(preset: Preset<F>, config: PresetConfig<F>, problem: Problem): Issue[] {
-  const space = spaceOf(problem)
-  const issues: Issue[] = [
-    ...(preset.check?.(config, problem) ?? []),
-    ...checkGroups(preset.rule, preset.fields, config, space.tensors),
-  ]
-  config.transforms.forEach((part, i) => {
-    for (const { field: name, message } of transforms.of(part).check?.(part, space.tensors) ?? [])
-      issues.push({ path: `config.transforms[${i}].${name}`, message })
-  })
-  for (const { field: name, message } of schedules.of(config.schedule).check?.(config.schedule) ?? [])
-    issues.push({ path: `config.schedule.${name}`, message })
-  for (const { field: name, message } of drivers.of(config.driver).check?.(config.driver, problem) ?? [])
-    issues.push({ path: `config.driver.${name}`, message })
-  const kinds = kindsOf(config)
-  if (!kinds.includes('gradient') && ((preset.host && !preset.host.inside) || preset.beside)) {
-    const message = `${preset.id} needs a driver that asks gradients`
-    issues.push({ path: 'config.driver', message })
-  }
-  const { low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY } = space
-  if (config.ball !== undefined && (space.low !== undefined || space.high !== undefined))
-    issues.push({ path: 'config.ball', message: 'a space with low or high keeps x in a box; it takes no ball' })
-  for (const [name, values] of Object.entries(space.initial ?? {}))
-    if (values.some((value) => value < low || value > high))
-      issues.push({ path: `space.initial.${name}`, message: `expected values from ${low} to ${high}` })
-  if (issues.length > 0) return issues
-  try {
-    const composition = program(grouped(preset.rule), config, space)
-    const made = preset.host?.provides(config) ?? []
-    const given = ['z', ...drivers.of(config.driver).points(config.driver), ...made]
-    for (const input of composition.source.inputs ?? [])
-      if (!given.includes(input))
-        issues.push({ path: 'config.driver', message: `${preset.id} needs a driver that keeps "${input}"` })
-    kernelOf(composition, space.tensors, 'interpreter', 'f64')
-  } catch (error) {
-    if (!(error instanceof AsktellError)) throw error
-    // What is wrong with the text of a rule, by itself, was told before.
-    for (const { message } of error.issues.length > 0 ? error.issues : [error]) issues.push({ path: 'config', message })
-  }
-  return issues
 }

@@ -1,4 +1,5 @@
 /** The program of a step: what a config composes of rule text, and its kernel. */
+import type { EngineId } from '../core/method.js'
 import type { TensorsSpace } from '../core/space.js'
 import type { TensorSpec } from '../core/tensor.js'
 import { averagings } from './averaging.js'
@@ -106,7 +107,7 @@ export function transforming<C extends Common>(rule: RuleOf<C>, config: C, space
 export function kernelOf(
   { source, shape }: Composition,
   tensors: readonly TensorSpec[],
-  engine: 'wasm' | 'interpreter',
+  engine: EngineId,
   precision: 'f32' | 'f64',
 ): Kernel {
   const manifest = shape ? tensors.map((tensor) => ({ ...tensor, shape: shape(tensor) })) : tensors

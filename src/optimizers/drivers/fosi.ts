@@ -167,13 +167,7 @@ export const fosi = defineDriver({
   fields,
   around,
   equations: (config: Config) =>
-    config.k + config.l === 0
-      ? []
-      : [
-          String.raw`H v_i = \lambda_i v_i,\quad V = (v_1, \ldots, v_{${config.k + config.l}}),\quad r_i = 1/|\lambda_i|`,
-          String.raw`g \leftarrow g - V V^\top g`,
-          String.raw`x \leftarrow x_0 + s\, (I - V V^\top)(x - x_0) - \alpha V\, \mathrm{diag}(r)\, V^\top u`,
-        ],
+    config.k + config.l === 0 ? [] : [String.raw`H v_i = \lambda_i v_i,\quad r_i = 1/|\lambda_i|`],
   wants: productWants,
   points: (config: Config) =>
     config.k + config.l === 0 ? [] : ['direction', ...productPoints(config), ...indices(config).map((i) => `v${i}`)],

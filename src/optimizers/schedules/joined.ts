@@ -5,7 +5,18 @@ import { type Choice, family } from '../parts.js'
 import { checkRising, defineSchedule } from './schedule.js'
 import { simple } from './simple.js'
 
-const parts = family(simple)
+/** The same without words on their fields: these are told once, where a schedule stands alone. */
+const parts = family(
+  simple.map((part) => ({
+    ...part,
+    fields: Object.fromEntries(
+      Object.entries(part.fields).map(([name, schema]) => [
+        name,
+        (schema as z.ZodType).meta({ description: undefined, source: undefined }),
+      ]),
+    ),
+  })),
+)
 const rateOf = (config: Choice, peak: number, t: number): number => parts.of(config).rate(config, peak, t)
 
 const checkParts = (list: readonly Choice[]) =>

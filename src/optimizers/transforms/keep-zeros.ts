@@ -10,7 +10,7 @@ export const keepZeros = defineTransform({
     dense: field(
       z.array(z.string()).optional(),
       'Tensors that are not masked; those whose name ends in "bias" when absent.',
-      { source: 'arXiv:2306.00045, appendix' },
+      { source: 'arXiv:2306.00045' },
     ),
   },
   piece: ({ dense }) => ({

@@ -88,4 +88,4 @@ test('[gradient-noise] ten hidden layers from a poor start learn with noise', ()
   const mean = (transforms: object[]) => seeds.reduce((sum, seed) => sum + run(seed, transforms) / 6, 0)
   const [noisy, plain] = [mean([{ id: 'gradient-noise', eta: 0.01 }]), mean([])]
   expect(noisy - plain).toBeGreaterThanOrEqual(0.1)
-})
+}, 300_000)

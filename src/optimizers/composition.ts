@@ -1,0 +1,43 @@
+/** What every gradient method can be composed with, as fields of its config. */
+import { z } from 'zod'
+import { field } from '../core/schema.js'
+import { averagings } from './averaging.js'
+import { drivers } from './drivers/index.js'
+import { parametrizations } from './parametrizations/index.js'
+import { schedules } from './schedules/index.js'
+import { transforms } from './transforms/index.js'
+
+export const composition = {
+  driver: field(drivers.schema.prefault({ id: 'step' }), 'What is asked per step, and where.'),
+  transforms: field(z.array(transforms.schema).default([]), 'What is done to the gradient before the rule, in order.'),
+  schedule: field(schedules.schema.prefault({ id: 'constant' }), 'The learning rate over the steps.', {
+    mutable: true,
+  }),
+  averaging: field(
+    averagings.schema.prefault({ id: 'none' }),
+    'The average of iterates that is served as the estimate.',
+  ),
+  parametrization: field(
+    parametrizations.schema.prefault({ id: 'none' }),
+    'What the tensors of the space are made of: the rule moves that.',
+  ),
+  groups: field(
+    z.record(z.string(), z.record(z.string(), z.number())).default({}),
+    'Numbers of the rule that differ, by group of the space: { "bias": { "weightDecay": 0 } }. Schedules scale the ' +
+      'learning rates of all groups alike.',
+  ),
+  ball: field(
+    z.number().positive().optional(),
+    'Keeps x within this distance of the origin, all tensors as one vector.',
+  ),
+  precision: field(
+    z.enum(['auto', 'f32', 'f64']).default('auto'),
+    'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64. In ' +
+      'f32 the squares of gradients overflow from 1.8e19.',
+  ),
+  reportNorm: field(
+    z.boolean().default(true),
+    'Reports the norm of every gradient that the rule is given, at the cost of a reduction over it.',
+  ),
+}
+export type CommonInput = z.input<z.ZodObject<typeof composition>>
