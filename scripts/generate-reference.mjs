@@ -28,6 +28,8 @@ const FAMILIES = {
   evolution: 'Values, by evolution',
   ranking: 'Rankings',
   prompt: 'Text',
+  bandit: 'Rewards of actions',
+  online: 'Decisions, round by round',
   pruning: 'Pruners',
 }
 

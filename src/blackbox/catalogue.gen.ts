@@ -20,6 +20,8 @@ import { method as evolutionCmaEs } from './evolution/cma-es.js'
 import { method as evolutionConsensusHopping } from './evolution/consensus-hopping.js'
 import { method as evolutionDifferentialEvolution } from './evolution/differential-evolution.js'
 import { method as evolutionEsLottery } from './evolution/es-lottery.js'
+import { method as evolutionLmMaEs } from './evolution/lm-ma-es.js'
+import { method as evolutionMoead } from './evolution/moead.js'
 import { method as evolutionNelderMead } from './evolution/nelder-mead.js'
 import { method as evolutionNsga2 } from './evolution/nsga2.js'
 import { method as evolutionNsga3 } from './evolution/nsga3.js'
@@ -42,6 +44,7 @@ import { method as promptOpro } from './prompt/opro.js'
 import { method as rankingZoRankSgd } from './ranking/zo-rank-sgd.js'
 import { method as samplingRandom } from './sampling/random.js'
 import { method as samplingSobol } from './sampling/sobol.js'
+import { method as zerothArs } from './zeroth/ars.js'
 import { method as zerothEsSingle } from './zeroth/es-single.js'
 import { method as zerothForwardGradient } from './zeroth/forward-gradient.js'
 import { method as zerothGfmPlus } from './zeroth/gfm-plus.js'
@@ -72,6 +75,8 @@ export const methods: readonly AnyMethod[] = [
   evolutionConsensusHopping,
   evolutionDifferentialEvolution,
   evolutionEsLottery,
+  evolutionLmMaEs,
+  evolutionMoead,
   evolutionNelderMead,
   evolutionNsga2,
   evolutionNsga3,
@@ -94,6 +99,7 @@ export const methods: readonly AnyMethod[] = [
   rankingZoRankSgd,
   samplingRandom,
   samplingSobol,
+  zerothArs,
   zerothEsSingle,
   zerothForwardGradient,
   zerothGfmPlus,

@@ -1,11 +1,11 @@
 /**
  * Makes a bandit of a rule that chooses an arm and one that learns from its reward. Arms are the items of a space of items,
- * or the points of a finite search space; a round is a query for the value of one arm. Rewards are maximized inside.
+ * or the points of a search space (of an infinite one, a space-filling set). A round is a query for the value of one arm;
+ * rewards are maximized inside.
  *
  * Where actions have features, these are those of the space, or are told anew in every round: a query at all arms for the
  * quantity `features` comes first, and its action is asked next. Rounds may overlap, and end in any order.
  */
-
 import { z } from 'zod'
 import type { Issue } from '../../core/errors.js'
 import {
@@ -18,13 +18,14 @@ import {
   type Reference,
   type Run,
 } from '../../core/method.js'
-import type { Event, Point, Query, Want } from '../../core/query.js'
+import type { Event, Query, Want } from '../../core/query.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Problem } from '../../core/space.js'
 import type { Tree } from '../../core/tree.js'
-import { encodingOf } from '../space/encoding.js'
+import { MAX_DIMENSION } from '../sampling/sobol.js'
 import { signOf } from '../space/progress.js'
+import { type Arms, armsOf } from './arms.js'
 
 /** What a rule sees of a round. `x[arm]` are features, empty where the rule takes none. */
 export type Round = { arms: readonly number[]; x: readonly Float64Array[]; rng: Rng }
@@ -85,8 +86,6 @@ export type BanditState<S> = {
   last: { arm: number; means: Float64Array; bounds: Float64Array; metrics: { [name: string]: number } } | null
 }
 
-/** Arms beyond these are too many to be one each. */
-const MAX_ARMS = 4096
 /** Of at most so many arms, means and bounds are among the metrics. */
 const SHOWN = 32
 
@@ -100,35 +99,6 @@ export const bestField = field(
   'With every reward, ask for the mean reward of the best action of its round: gives the pseudo-regret.',
   { source: 'ours' },
 )
-
-type Arms = {
-  points: readonly Point[]
-  names: readonly string[]
-  x: readonly Float64Array[]
-  index: (point: Point) => number
-}
-
-function armsOf({ space }: Problem): Arms {
-  if (space.kind === 'items') {
-    const index = new Map(space.items.map(({ id }, i) => [id, i]))
-    return {
-      points: space.items.map(({ id }) => ({ kind: 'item', item: id })),
-      names: space.items.map(({ id }) => id),
-      x: space.items.map(({ features = [] }) => Float64Array.from(features)),
-      index: (point) => (point.kind === 'item' ? (index.get(point.item) ?? -1) : -1),
-    }
-  }
-  if (space.kind !== 'search') throw new TypeError(`a bandit has no arms in ${space.kind} spaces`)
-  const encoding = encodingOf(space)
-  const params = Array.from({ length: encoding.cardinality }, (_, i) => encoding.point(i))
-  const keys = new Map(params.map((p, i) => [encoding.encode(p).u.join(' '), i]))
-  return {
-    points: params.map((p) => ({ kind: 'params', params: p })),
-    names: params.map((_, i) => `${i}`),
-    x: params.map((p) => encoding.encode(p).u),
-    index: (point) => (point.kind === 'params' ? (keys.get(encoding.encode(point.params).u.join(' ')) ?? -1) : -1),
-  }
-}
 
 export function banditMethod<C, S extends Tree>(spec: Bandit<C, S>): Method<C, BanditState<S> & Tree> {
   type State = BanditState<S> & Tree
@@ -217,11 +187,12 @@ export function banditMethod<C, S extends Tree>(spec: Bandit<C, S>): Method<C, B
   function check(config: C, problem: Problem): Issue[] {
     const issues = spec.check?.(config, problem) ?? []
     const { space } = problem
-    if (space.kind === 'search') {
-      const { cardinality } = encodingOf(space)
-      if (cardinality > MAX_ARMS)
-        issues.push({ path: 'space.parameters', message: `expected at most ${MAX_ARMS} points, got ${cardinality}` })
-    } else if (space.kind === 'items' && spec.features?.(config) === 'space' && !space.items[0]?.features?.length)
+    if (space.kind === 'search' && space.parameters.length > MAX_DIMENSION)
+      issues.push({
+        path: 'space.parameters',
+        message: `expected at most ${MAX_DIMENSION}, got ${space.parameters.length}`,
+      })
+    else if (space.kind === 'items' && spec.features?.(config) === 'space' && !space.items[0]?.features?.length)
       issues.push({
         path: 'space.items[0].features',
         message: `${spec.id} needs features of the items, or features: "told"`,
@@ -296,12 +267,4 @@ export function banditMethod<C, S extends Tree>(spec: Bandit<C, S>): Method<C, B
     step,
     estimate,
   })
-}
-
-/** The arm of the largest score, one of equals at random. */
-export function largest(arms: readonly number[], score: (arm: number) => number, rng: Rng): number {
-  const scores = arms.map(score)
-  const top = scores.reduce((most, s) => Math.max(most, s), Number.NEGATIVE_INFINITY)
-  const best = arms.filter((_, i) => scores[i] === top)
-  return best.length > 1 ? best[rng.integer(best.length)] : (best[0] ?? arms[0])
 }

@@ -5,7 +5,8 @@
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import { banditMethod, bestField, largest } from './anatomy.js'
+import { banditMethod, bestField } from './anatomy.js'
+import { largest } from './arms.js'
 
 const config = z.strictObject({
   epsilon: field(z.number().min(0).max(1).default(0.1), 'Probability of a random arm.', {

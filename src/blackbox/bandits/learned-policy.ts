@@ -7,81 +7,13 @@
  * 2 a policy whose loss exceeds L_k by little on all classes at once. The items of the space are the queries; a value
  * of at least the threshold is a yes. After the budget the session ends with the hypothesis it recommends.
  */
-import { z } from 'zod'
 import type { Issue } from '../../core/errors.js'
 import { defineMethod, type Estimate, type Outcome, type Run } from '../../core/method.js'
 import type { Event, Query } from '../../core/query.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
-import { field } from '../../core/schema.js'
 import type { ItemsSpace, Problem } from '../../core/space.js'
-import {
-  type Game,
-  guesses,
-  losses,
-  MAX_NODES,
-  type Nodes,
-  policyAt,
-  startPolicy,
-  trainPolicy,
-  unfold,
-} from './game.js'
-
-const config = z.strictObject({
-  instances: field(
-    z
-      .array(
-        z.strictObject({
-          answers: z
-            .array(z.number().min(0).max(1))
-            .meta({ description: 'Probability of a yes to each query, in the order of the items.' }),
-          hypothesis: z.string().meta({ description: 'What is to be recommended if this is the instance.' }),
-          complexity: z
-            .number()
-            .positive()
-            .optional()
-            .meta({ description: 'How hard it is; the sum of 1/gap^2 of its answers to the best when absent.' }),
-        }),
-      )
-      .min(2),
-    'The instances that may be: the adversary of the training chooses among them.',
-    { source: 'paper, section 2' },
-  ),
-  budget: field(z.int().min(1).max(64), 'Queries T before the recommendation.', { source: 'paper, section 2' }),
-  robust: field(
-    z.boolean().default(true),
-    'Step 2: near the best policy of every class at once. Otherwise the best policy of the largest class.',
-    { source: 'paper, equation 3' },
-  ),
-  policy: field(
-    z.enum(['adaptive', 'non-adaptive']).default('adaptive'),
-    'adaptive: a distribution of queries for every history. non-adaptive: one for every step.',
-    { source: 'paper, section 3' },
-  ),
-  training: field(
-    z.enum(['exact', 'sampled']).default('exact'),
-    'Gradients by dynamic programming over all histories, or REINFORCE over episodes.',
-    { source: 'paper, section 4' },
-  ),
-  episodes: field(z.int().min(2).max(4096).default(64), 'Episodes per instance and round of sampled training.', {
-    source: 'ours',
-    advanced: true,
-  }),
-  rounds: field(z.int().min(1).max(100000).default(600), 'Rounds of a game.', { source: 'ours' }),
-  learningRate: field(z.number().positive().default(8), 'Step size of the policy.', { source: 'ours', log: true }),
-  adversaryRate: field(z.number().positive().default(0.2), 'Step size of the adversary, on a log scale.', {
-    source: 'ours',
-    log: true,
-  }),
-  threshold: field(
-    z.number().default(0.5),
-    'Values that are at least this are a yes; at most, if minimized its negative.',
-    {
-      source: 'ours',
-      advanced: true,
-    },
-  ),
-})
-type Config = z.infer<typeof config>
+import { type Game, guesses, MAX_NODES, type Nodes, policyAt, unfold } from './game.js'
+import { type Config, classesOf, config, gameOf, learnPolicy } from './policy-training.js'
 
 type State = {
   rng: RngState
@@ -102,16 +34,6 @@ type State = {
 
 type Memo = { game: Game; nodes: Nodes; hypotheses: readonly string[] }
 
-function gameOf({ instances, budget }: Config): { game: Game; hypotheses: string[] } {
-  const hypotheses = [...new Set(instances.map(({ hypothesis }) => hypothesis))]
-  const game = {
-    answers: instances.map(({ answers }) => answers),
-    hypothesis: instances.map(({ hypothesis }) => hypotheses.indexOf(hypothesis)),
-    budget,
-  }
-  return { game, hypotheses }
-}
-
 function memoOf({ config, memo }: Run<Config>): Memo {
   const known = memo.get('learned-policy') as Memo | undefined
   if (known) return known
@@ -119,44 +41,6 @@ function memoOf({ config, memo }: Run<Config>): Memo {
   const made = { game, hypotheses, nodes: unfold(game) as Nodes }
   memo.set('learned-policy', made)
   return made
-}
-
-/** Information-theoretic difficulty of finding the best arm: the sum of 1/gap^2, the best arm's gap being the least. */
-function complexityOf({ answers, complexity }: Config['instances'][number]): number {
-  if (complexity !== undefined) return complexity
-  const top = answers.reduce((most, p) => Math.max(most, p), 0)
-  const gaps = answers.map((p) => top - p).filter((gap) => gap > 0)
-  if (gaps.length === 0) return 1
-  const least = gaps.reduce((smallest, gap) => Math.min(smallest, gap), 1)
-  return gaps.reduce((sum, gap) => sum + 1 / gap ** 2, 1 / least ** 2)
-}
-
-/** Nested classes of instances, of complexity at most 2^k; only those that add an instance. */
-export function classesOf({ instances }: Config): number[][] {
-  const order = instances.map((instance) => Math.ceil(Math.log2(complexityOf(instance)) - 1e-9))
-  return [...new Set(order)].sort((a, b) => a - b).map((k) => [...instances.keys()].filter((i) => order[i] <= k))
-}
-
-/** Steps 1 and 2. Returns the policy to serve, the values of the classes, and its worst loss on each. */
-export function learnPolicy(c: Config, game: Game, nodes: Nodes, rng: Rng) {
-  const { learningRate, adversaryRate, rounds } = c
-  const training = { learningRate, adversaryRate, rounds, episodes: c.training === 'exact' ? 0 : c.episodes, rng }
-  const adaptive = c.policy === 'adaptive'
-  const classes = classesOf(c)
-  const trained = classes.map((instances) => {
-    const policy = startPolicy(game, nodes, adaptive, rng)
-    return { policy, value: trainPolicy(game, nodes, policy, instances, () => 0, training) }
-  })
-  const values = trained.map(({ value }) => value)
-  let { policy } = trained[trained.length - 1]
-  if (c.robust && classes.length > 1) {
-    policy = startPolicy(game, nodes, adaptive, rng)
-    const offset = (i: number) => Math.min(...values.filter((_, k) => classes[k].includes(i)))
-    trainPolicy(game, nodes, policy, classes[classes.length - 1], offset, training)
-  }
-  const found = losses(game, nodes, policy)
-  const worst = classes.map((instances) => Math.max(...instances.map((i) => found[i])))
-  return { policy, policies: trained.map((t) => t.policy), values, worst }
 }
 
 /** The next query: drawn from the policy among those that can be asked; -1 when there is none. */

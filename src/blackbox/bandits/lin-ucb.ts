@@ -6,7 +6,8 @@
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
 import { dot } from '../linalg/dense.js'
-import { banditMethod, bestField, featuresField, largest } from './anatomy.js'
+import { banditMethod, bestField, featuresField } from './anatomy.js'
+import { largest } from './arms.js'
 import { observe, startInverse, width } from './ridge.js'
 
 const config = z.strictObject({

@@ -25,31 +25,51 @@ function raised(z: number, n: number): number {
   return product
 }
 
-/** relu(W x)_j. */
-function activation({ inputs, hidden }: Shape, weights: Float64Array, x: Float64Array, j: number): number {
-  let sum = 0
-  for (let i = 0, at = hidden + j * inputs; i < inputs; i++) sum += weights[at + i] * x[i]
-  return Math.max(sum, 0)
+/** relu(W x), into `out`. */
+function activate({ inputs, hidden }: Shape, weights: Float64Array, x: Float64Array, out: Float64Array): Float64Array {
+  for (let j = 0, at = hidden; j < hidden; j++, at += inputs) {
+    let sum = 0
+    for (let i = 0; i < inputs; i++) sum += weights[at + i] * x[i]
+    out[j] = Math.max(sum, 0)
+  }
+  return out
 }
 
-export function evaluate(shape: Shape, weights: Float64Array, x: Float64Array): number {
+/** The value, of hidden units z. */
+function outputOf({ hidden, power }: Shape, weights: Float64Array, z: Float64Array): number {
   let sum = 0
-  for (let j = 0; j < shape.hidden; j++) sum += weights[j] * raised(activation(shape, weights, x, j), shape.power)
-  return scaleOf(shape.power) * sum
+  for (let j = 0; j < hidden; j++) sum += weights[j] * raised(z[j], power)
+  return scaleOf(power) * sum
 }
 
-/** Adds `by` times the gradient of the value in the weights to `out`. */
-export function addGradient(shape: Shape, weights: Float64Array, x: Float64Array, out: Float64Array, by: number): void {
+/** Adds `by` times the gradient in the weights, of hidden units z at x. */
+function addSlope(
+  shape: Shape,
+  weights: Float64Array,
+  x: Float64Array,
+  z: Float64Array,
+  by: number,
+  out: Float64Array,
+) {
   const { inputs, hidden, power } = shape
   const scale = scaleOf(power) * by
-  for (let j = 0; j < hidden; j++) {
-    const z = activation(shape, weights, x, j)
-    if (z === 0) continue
-    const below = scale * raised(z, power - 1)
-    out[j] += below * z
+  for (let j = 0, at = hidden; j < hidden; j++, at += inputs) {
+    if (z[j] === 0) continue
+    const below = scale * raised(z[j], power - 1)
+    out[j] += below * z[j]
     const inner = below * weights[j] * power
-    for (let i = 0, at = hidden + j * inputs; i < inputs; i++) out[at + i] += inner * x[i]
+    for (let i = 0; i < inputs; i++) out[at + i] += inner * x[i]
   }
+}
+
+export const evaluate = (shape: Shape, weights: Float64Array, x: Float64Array): number =>
+  outputOf(shape, weights, activate(shape, weights, x, new Float64Array(shape.hidden)))
+
+/** The gradient of the value in the weights. */
+export function gradientOf(shape: Shape, weights: Float64Array, x: Float64Array): Float64Array {
+  const gradient = new Float64Array(weights.length)
+  addSlope(shape, weights, x, activate(shape, weights, x, new Float64Array(shape.hidden)), 1, gradient)
+  return gradient
 }
 
 /** Full-batch gradient descent on the mean squared error, from these weights; returns others. */
@@ -62,11 +82,14 @@ export function train(
   learningRate: number,
 ): Float64Array {
   const weights = start.slice()
+  const z = new Float64Array(shape.hidden)
+  const gradient = new Float64Array(weights.length)
   for (let step = 0; step < steps; step++) {
-    const gradient = new Float64Array(weights.length)
-    xs.forEach((x, i) => {
-      addGradient(shape, weights, x, gradient, (2 / xs.length) * (evaluate(shape, weights, x) - ys[i]))
-    })
+    gradient.fill(0)
+    for (let i = 0; i < xs.length; i++) {
+      activate(shape, weights, xs[i], z)
+      addSlope(shape, weights, xs[i], z, (2 / xs.length) * (outputOf(shape, weights, z) - ys[i]), gradient)
+    }
     for (let k = 0; k < weights.length; k++) weights[k] -= learningRate * gradient[k]
   }
   return weights

@@ -10,8 +10,9 @@
 import { z } from 'zod'
 import { Rng, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
-import { banditMethod, bestField, type Choice, featuresField, largest, type Round } from './anatomy.js'
-import { addGradient, drawWeights, evaluate, type Shape, train } from './network.js'
+import { banditMethod, bestField, type Choice, featuresField, type Round } from './anatomy.js'
+import { largest } from './arms.js'
+import { drawWeights, evaluate, gradientOf, type Shape, train } from './network.js'
 import { observe, startInverse, width } from './ridge.js'
 
 const config = z.strictObject({
@@ -101,11 +102,8 @@ function stageAt({ lambda }: Config, own: State, r: number): Stage {
   return own.stages[r]
 }
 
-function gradient(config: Config, { initial, inputs }: State, x: Float64Array): Float64Array {
-  const g = new Float64Array(initial.length)
-  addGradient(shapeOf(config, inputs), initial, x, g, 1)
-  return g
-}
+const gradient = (config: Config, { initial, inputs }: State, x: Float64Array): Float64Array =>
+  gradientOf(shapeOf(config, inputs), initial, x)
 
 /** Trains the network of a stage, from where it is, on all its rounds. */
 function retrain(config: Config, { inputs }: State, stage: Stage): void {

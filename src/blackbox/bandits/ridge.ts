@@ -7,7 +7,8 @@ export function startInverse(p: number, lambda: number): Float64Array {
   return inverse
 }
 
-const times = (inverse: Float64Array, g: Float64Array): Float64Array => {
+/** Zinv g. */
+export const times = (inverse: Float64Array, g: Float64Array): Float64Array => {
   const p = g.length
   return g.map((_, i) => {
     let sum = 0

@@ -6,7 +6,8 @@
 import { z } from 'zod'
 import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
-import { banditMethod, bestField, largest } from './anatomy.js'
+import { banditMethod, bestField } from './anatomy.js'
+import { largest } from './arms.js'
 
 const config = z.strictObject({
   rewards: field(

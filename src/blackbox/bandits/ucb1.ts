@@ -5,7 +5,8 @@
  */
 import { z } from 'zod'
 import { field } from '../../core/schema.js'
-import { banditMethod, bestField, largest } from './anatomy.js'
+import { banditMethod, bestField } from './anatomy.js'
+import { largest } from './arms.js'
 
 const config = z.strictObject({
   range: field(z.number().positive().default(1), 'Width of the interval that rewards lie in.', { source: 'paper' }),

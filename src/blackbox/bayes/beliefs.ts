@@ -4,7 +4,7 @@
  */
 import type { Params } from '../../core/space.js'
 import { Covariance, type KernelKind } from './covariance.js'
-import { type Row, standardization, subset } from './data.js'
+import { type Row, standardization, standardized, subset } from './data.js'
 import { defaultTheta } from './fit.js'
 import { type Datum, fitProcess, type PriorMean, Process } from './process.js'
 import type { Dimensions, Theta } from './surrogate.js'
@@ -43,20 +43,18 @@ function rowsOf(trials: readonly Trial[], channel: Channel): Trial[] {
   const rows = trials.map((trial) => ({ ...trial, value: read(trial) }))
   if (channel !== 'objective')
     return rows.filter(({ value }) => Number.isFinite(value)).map((row) => ({ ...row, noise: 0, gradient: null }))
-  const told = rows.map(({ value }) => value).filter((value) => !Number.isNaN(value))
-  const worst = told.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY)
-  return rows.map((row) =>
-    Number.isNaN(row.value) ? { ...row, value: Number.isFinite(worst) ? worst : 0, gradient: null } : row,
-  )
+  return rows.map((row) => (Number.isNaN(row.value) ? { ...row, gradient: null } : row))
 }
 
-const dataOf = (rows: readonly Trial[], { center, scale }: { center: number; scale: number }): Datum[] =>
-  rows.map(({ u, value, noise, gradient }) => ({
+function dataOf(rows: readonly Trial[], units: { center: number; scale: number }): Datum[] {
+  const { values, noises } = standardized(rows, units)
+  return rows.map(({ u, gradient }, i) => ({
     u,
-    value: (value - center) / scale,
-    noise: (noise / scale) ** 2,
-    ...(gradient && { gradient: gradient.map((g) => g / scale) }),
+    value: values[i],
+    noise: noises[i],
+    ...(gradient && { gradient: gradient.map((g) => g / units.scale) }),
   }))
+}
 
 /** Fits every channel anew, from the last hyperparameters and from the priors' modes. */
 export function fitChannels(

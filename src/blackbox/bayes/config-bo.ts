@@ -16,7 +16,8 @@ import { MAX_DIMENSION, sobolSequence } from '../sampling/sobol.js'
 import { type Beliefs, condition, type Fit, fitChannels } from './beliefs.js'
 import { KERNELS } from './covariance.js'
 import { keyOf, roundedBy } from './search.js'
-import { bestTrial, type Scene, type Suggestion, sequentialMethod, trialEstimate } from './sequential.js'
+import { type Scene, type Suggestion, sequentialMethod } from './sequential.js'
+import { bestTrial, trialEstimate } from './trials.js'
 
 const config = z.strictObject({
   kernel: field(z.enum(KERNELS).default('rbf'), 'Squared exponential or Matérn 5/2.', { source: 'paper, section 5' }),

@@ -17,8 +17,9 @@ import { AdditiveCovariance, KERNELS } from './covariance.js'
 import { standardization, standardized, subset } from './data.js'
 import { defaultTheta } from './fit.js'
 import { type Datum, fitProcess, Process } from './process.js'
-import { bestTrial, type Scene, sequentialMethod, trialEstimate } from './sequential.js'
+import { type Scene, sequentialMethod } from './sequential.js'
 import type { Theta } from './surrogate.js'
+import { bestTrial, trialEstimate } from './trials.js'
 
 const config = z.strictObject({
   factors: field(

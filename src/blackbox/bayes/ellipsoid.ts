@@ -45,6 +45,10 @@ export function widthIn({ factor, center }: Ellipsoid, v: Float64Array): number 
   return Math.sqrt(dot(white, white))
 }
 
+/** log det S: grows as the ellipsoid shrinks. */
+export const logDeterminantOf = ({ factor, center }: Ellipsoid): number =>
+  center.reduce((sum, _, i) => sum + 2 * Math.log(factor[i * (center.length + 1)]), 0)
+
 /** sign times the largest of sign f_w(u) over the ellipsoid of radius sqrt(beta), in closed form: s(z'w + sign sqrt(beta) |z|). */
 export function closedForm(
   { features, link }: NonNullable<Family['linear']>,

@@ -31,7 +31,8 @@ const links: { readonly [link in Link]: (t: number) => readonly [number, number]
     const s = 1 / (1 + Math.exp(-t))
     return [s, s * (1 - s)]
   },
-  exponential: (t) => [Math.exp(Math.min(t, 300)), Math.exp(Math.min(t, 300))],
+  // Bounded, so that its square is still a number to compute with.
+  exponential: (t) => [Math.exp(Math.min(t, 50)), Math.exp(Math.min(t, 50))],
 }
 
 /** Generalized linear: s(w'z). */

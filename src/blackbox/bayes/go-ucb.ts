@@ -7,25 +7,31 @@
  */
 import { z } from 'zod'
 import type { Estimate } from '../../core/method.js'
-import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Params, Problem } from '../../core/space.js'
 import { signOf } from '../space/progress.js'
 import type { Trial } from './beliefs.js'
-import { ascend, closedForm, type Ellipsoid, ellipsoidOf, widthIn } from './ellipsoid.js'
+import { ascend, closedForm, type Ellipsoid, ellipsoidOf, logDeterminantOf, widthIn } from './ellipsoid.js'
 import { type Family, generalizedLinear, LINKS, network } from './families.js'
-import { lbfgs, minimizeTogether } from './lbfgs.js'
+import { regress } from './regression.js'
 import { roundedBy } from './search.js'
-import { bestTrial, type Scene, sequentialMethod, trialEstimate } from './sequential.js'
+import { type Scene, type Suggestion, sequentialMethod } from './sequential.js'
+import { fitPoints, hear, screenPoints, startTold, type ToldModel, toldHeights, toldWant } from './told-model.js'
+import { bestTrial, trialEstimate } from './trials.js'
 
 const config = z.strictObject({
   model: field(
-    z.enum(['network', 'generalized-linear']).default('network'),
-    'network: one hidden layer of tanh. generalized-linear: a link function of a linear one, with constant.',
+    z.enum(['network', 'generalized-linear', 'told']).default('network'),
+    "network: one hidden layer of tanh. generalized-linear: a link function of a linear one, with constant. told: the client's own, whose values and gradients are asked.",
     { source: 'paper, section 5' },
   ),
   hidden: field(z.int().min(1).max(64).default(8), 'Hidden units of the network.', { source: 'ours' }),
   link: field(z.enum(LINKS).default('identity'), 'Link of the generalized linear model.', { source: 'ours' }),
+  initial: field(
+    z.array(z.number()).min(1).optional(),
+    "Where the fit of the client's own model starts; as long as it has parameters.",
+    { source: 'ours' },
+  ),
   horizon: field(z.int().min(1).default(100), 'Trials T in all; lays out phase I.', { source: 'ours' }),
   nInitial: field(z.int().min(2).optional(), 'Trials of phase I; 4 sqrt(T) when absent.', {
     source: 'paper, theorem 2, for the rate',
@@ -40,6 +46,11 @@ const config = z.strictObject({
     source: 'paper',
     mutable: true,
   }),
+  refitGrowth: field(
+    z.number().gt(1).optional(),
+    'Phase I again, with all trials, when these have grown by this factor: for functions outside of the family.',
+    { source: 'ours' },
+  ),
   nStarts: field(z.int().min(1).max(128).default(10), 'Fits of phase I, and ascents per point.', {
     source: 'paper',
     advanced: true,
@@ -56,66 +67,25 @@ type State = {
   bound: number
   predicted: number
   logDeterminant: number
+  told: ToldModel | null
 }
 type GoScene = Scene<Config, State>
 type Fit = NonNullable<State['fit']>
 
-const FIT_EVALUATIONS = 300
 const ASCENT = { steps: 100, rate: 0.1 }
-/** Ridge of the regression of phase I, per trial: keeps the weights of a network bounded. */
-const RIDGE = 1e-4
 const LEAST_VARIANCE = 1e-2
+const LEAST_TOLD = 1e-12
 
 const familyOf = ({ model, hidden, link }: Config, d: number): Family =>
   model === 'network' ? network(d, hidden) : generalizedLinear(d, link)
-
-/** Least squares with a little ridge, the best of several starts. */
-export function regress(
-  family: Family,
-  points: readonly Float64Array[],
-  values: ArrayLike<number>,
-  starts: number,
-  rng: Rng,
-) {
-  const n = points.length
-  const evaluate = (w: Float64Array) => {
-    let value = 0
-    const gradient = w.map((x) => {
-      value += RIDGE * x * x
-      return 2 * RIDGE * x
-    })
-    points.forEach((u, i) => {
-      const residual = family.value(w, u) - values[i]
-      value += residual ** 2 / n
-      const g = family.inParameters(w, u)
-      for (let k = 0; k < w.length; k++) gradient[k] += (2 * residual * g[k]) / n
-    })
-    return { value, gradient }
-  }
-  const bound = new Float64Array(family.size).fill(Number.POSITIVE_INFINITY)
-  const options = { maxEvaluations: FIT_EVALUATIONS, tolerance: 1e-6, progress: 1e-9, firstStep: 1 }
-  const minima = minimizeTogether(
-    Array.from({ length: starts }, () =>
-      lbfgs(
-        family.draw(rng),
-        bound.map((v) => -v),
-        bound,
-        options,
-      ),
-    ),
-    (ws) => ws.map(evaluate),
-  )
-  const w = minima.reduce((best, m) => (m.value < best.value ? m : best)).x
-  const variance = points.reduce((sum, u, i) => sum + (family.value(w, u) - values[i]) ** 2, 0) / n
-  return { w, variance }
-}
 
 /** Values in told units; those of a maximization have their sign back. */
 const told = (problem: Problem, trials: readonly Trial[]): number[] =>
   trials.map(({ value }) => signOf(problem) * value)
 
 function fitOf({ run, own, trials, rng }: GoScene, family: Family): Fit {
-  if (own.fit) return own.fit
+  const { refitGrowth } = run.config
+  if (own.fit && !(refitGrowth && trials.length >= own.fit.trials * refitGrowth)) return own.fit
   const feasible = trials.filter(({ value }) => !Number.isNaN(value))
   const raw = told(run.problem, feasible)
   const mean = raw.reduce((sum, v) => sum + v, 0) / Math.max(1, raw.length)
@@ -141,9 +111,58 @@ function ellipsoidIn({ run, trials }: GoScene, family: Family, fit: Fit): Ellips
   )
 }
 
-function suggest(scene: GoScene, count: number): Params[] {
-  const { run, own, encoding, rng, allowed } = scene
+/** The first points that may be asked and are apart. */
+function choose({ encoding, allowed }: GoScene, points: readonly Float64Array[], count: number): Params[] {
+  const found: Params[] = []
+  const taken: Float64Array[] = []
+  for (const point of points) {
+    if (found.length === count) break
+    const params = encoding.decode(point)
+    const { u } = encoding.encode(params)
+    if (!allowed(u) || taken.some((other) => other.every((v, i) => Math.abs(v - u[i]) < 1e-3))) continue
+    taken.push(u)
+    found.push(params)
+  }
+  return found
+}
+
+/** The model of the client: fitted by its answers, then screened at w0, to first order in w. */
+function suggestTold(scene: GoScene, count: number): Suggestion {
+  const { run, own, trials, encoding, rng } = scene
   const { config, problem } = run
+  own.told ??= startTold(Float64Array.from(config.initial ?? []), trials.length)
+  const model = own.told
+  const wants = [toldWant(model.w.length)]
+  if (!model.fitted) return { ask: { points: fitPoints(model, trials, encoding), wants, purpose: 'fit' } }
+  if (!model.offers) {
+    const draw = () => Float64Array.from({ length: encoding.dimension }, () => rng.uniform())
+    const rounded = roundedBy(encoding)
+    model.candidates = Array.from({ length: config.nCandidates }, () => rounded(draw()))
+    return { ask: { points: screenPoints(model, trials, encoding), wants, purpose: 'screening' } }
+  }
+  const sign = signOf(problem) === 1 ? -1 : 1
+  const variance = config.noise === undefined ? Math.max(model.variance, LEAST_TOLD) : config.noise ** 2
+  const { ellipsoid, heights, predictions } = toldHeights(
+    model,
+    trials,
+    problem,
+    config.lambda,
+    config.betaScale * variance,
+    sign,
+  )
+  const order = [...heights.keys()].sort((a, b) => heights[b] - heights[a] || a - b)
+  own.bound = sign * heights[order[0]]
+  own.predicted = predictions[order[0]]
+  own.logDeterminant = logDeterminantOf(ellipsoid)
+  const points = order.map((i) => model.candidates[i])
+  model.offers = null
+  return choose(scene, points, count)
+}
+
+function suggest(scene: GoScene, count: number): Suggestion {
+  const { run, own, encoding, rng } = scene
+  const { config, problem } = run
+  if (config.model === 'told') return suggestTold(scene, count)
   const family = familyOf(config, encoding.dimension)
   const fit = fitOf(scene, family)
   const ellipsoid = ellipsoidIn(scene, family, fit)
@@ -170,29 +189,17 @@ function suggest(scene: GoScene, count: number): Params[] {
   ends.sort((a, b) => b.value - a.value)
   own.bound = fit.center + fit.scale * sign * ends[0].value
   own.predicted = fit.center + fit.scale * family.value(ellipsoid.center, ends[0].point)
-  own.logDeterminant = ellipsoid.center.reduce(
-    (sum, _, i) => sum + 2 * Math.log(ellipsoid.factor[i * (ellipsoid.center.length + 1)]),
-    0,
-  )
-  const found: Params[] = []
-  const taken: Float64Array[] = []
-  for (const point of [...ends.map((end) => end.point), ...order.map((i) => candidates[i])]) {
-    if (found.length === count) break
-    const params = encoding.decode(point)
-    const { u } = encoding.encode(params)
-    if (!allowed(u) || taken.some((other) => other.every((v, i) => Math.abs(v - u[i]) < 1e-3))) continue
-    taken.push(u)
-    found.push(params)
-  }
-  return found
+  own.logDeterminant = logDeterminantOf(ellipsoid)
+  return choose(scene, [...ends.map((end) => end.point), ...order.map((i) => candidates[i])], count)
 }
 
 /** The best trial; the optimistic value of the last point, the prediction there, and how far the ellipsoid has shrunk. */
 function recommend({ run, own, trials }: GoScene): Estimate {
   const best = trialEstimate(run.problem, trials, bestTrial(trials))
-  if (!own.fit) return best
-  const { bound, predicted, logDeterminant, fit } = own
-  const radius = fit.scale * Math.sqrt(run.config.betaScale * fit.variance)
+  const { bound, predicted, logDeterminant, fit, told: model } = own
+  const deviation = fit ? fit.scale * Math.sqrt(fit.variance) : Math.sqrt(model?.variance ?? 0)
+  if (!fit && !model?.fitted) return best
+  const radius = deviation * Math.sqrt(run.config.betaScale)
   return { ...best, metrics: { bound, predicted, logDeterminant, radius } }
 }
 
@@ -211,14 +218,29 @@ export const method = sequentialMethod<Config, State>({
   ],
   config,
   facts: { parameters: ['float', 'int', 'ordinal'] },
-  recipes: [{ problem: 'sphere-5d', config: { nInitial: 40 }, maxEvaluations: 80, target: 6 }],
+  recipes: [
+    {
+      problem: 'sphere-5d',
+      config: { nInitial: 20, refitGrowth: 1.2, nStarts: 4, nCandidates: 128 },
+      maxEvaluations: 80,
+      target: 5.5,
+    },
+  ],
   equations: () => [
     String.raw`S = \lambda I + \sum_i g_i g_i^\top, \quad g_i = \nabla_w f_{w_0}(x_i)`,
     String.raw`\hat w_t = S^{-1} \left(\sum_i g_i (g_i^\top w_0 + y_i - f_{w_0}(x_i)) + \lambda w_0\right)`,
     String.raw`x_t = \arg\max_x \max_{w \in B_t} f_w(x), \quad B_t = \{w : (w - \hat w_t)^\top S (w - \hat w_t) \le \beta\}`,
   ],
   nInitial: ({ nInitial, horizon }) => nInitial ?? Math.ceil(4 * Math.sqrt(horizon)),
-  init: () => ({ fit: null, bound: 0, predicted: 0, logDeterminant: 0 }),
+  init: () => ({ fit: null, bound: 0, predicted: 0, logDeterminant: 0, told: null }),
+  asks: ({ model }) => (model === 'told' ? [toldWant(-1)] : []),
+  answered: ({ own, trials, run }, observation) => {
+    if (own.told) hear(own.told, trials, run.problem, observation)
+  },
+  check: ({ model, initial }) =>
+    model === 'told' && !initial
+      ? [{ path: 'config.initial', message: 'is missing: a model that is told needs a start' }]
+      : [],
   suggest,
   recommend,
 })

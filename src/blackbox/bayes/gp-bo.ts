@@ -16,7 +16,8 @@ import { logNormalCdf } from './acquisition.js'
 import { type Beliefs, type Channel, condition, type Fit, fitChannels, type ModelOptions } from './beliefs.js'
 import { acquisitionIn, type Config, check, config, designer, hasTarget } from './gp-bo-options.js'
 import { search } from './search.js'
-import { bestTrial, isFeasible, type Scene, sequentialMethod, trialEstimate } from './sequential.js'
+import { type Scene, sequentialMethod } from './sequential.js'
+import { bestTrial, isFeasible, trialEstimate } from './trials.js'
 import * as worth from './worth.js'
 
 type State = { rows: number; fits: Fit[] }

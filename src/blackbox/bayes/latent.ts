@@ -17,6 +17,7 @@ type Latent = {
   values: readonly number[]
   fit: { rows: number; theta: Float64Array } | null
 }
+/** Good within the scope of the workspace that it was made in. */
 type Scores = (zs: readonly Float64Array[]) => number[]
 
 /** Hyperparameters are fitted again when the values have grown by this factor. */
@@ -50,13 +51,13 @@ function variances(points: readonly Float64Array[]): Scores {
   }
   if (!cholesky(factor, n))
     return (zs) => zs.map((z) => points.reduce((least, p) => Math.min(least, 1 - kernel(p, z)), 1))
-  return (zs) => {
-    const { kernels } = workspace()
-    return workspace().scope(() => {
+  const { kernels } = workspace()
+  const l = workspace().alloc(n * n)
+  l.view.set(factor)
+  return (zs) =>
+    workspace().scope(() => {
       const m = (zs.length + 3) & ~3
-      const [l, x] = [workspace().alloc(n * n), workspace().alloc(n * m)]
-      const out = workspace().alloc(m)
-      l.view.set(factor)
+      const [x, out] = [workspace().alloc(n * m), workspace().alloc(m)]
       const { view } = x
       view.fill(0)
       points.forEach((p, i) => {
@@ -66,7 +67,6 @@ function variances(points: readonly Float64Array[]): Scores {
       kernels.squaredColumns(n, m, x.pointer, out.pointer)
       return Array.from(out.view.subarray(0, zs.length), (explained) => 1 - explained)
     })
-  }
 }
 
 /** Scores by the fitted model: Matérn 5/2 with a length for each latent number, and its noise. */
@@ -83,17 +83,15 @@ function fitted(state: Latent, pending: readonly Float64Array[], kind: LatentAcq
   }
   const { theta } = state.fit
   const incumbent = data.values.reduce((least, v) => Math.min(least, v), Number.POSITIVE_INFINITY)
+  const model = new Surrogate(workspace(), dimensions, theta, rows.length + pending.length)
+  model.factorize(data.points, data.noises)
+  model.condition(data.values, data.noises)
+  for (const z of pending) model.believe(unit(z))
   return (points) =>
-    workspace().scope(() => {
-      const model = new Surrogate(workspace(), dimensions, theta, rows.length + pending.length)
-      model.factorize(data.points, data.noises)
-      model.condition(data.values, data.noises)
-      for (const z of pending) model.believe(unit(z))
-      return model.predict(points.map(unit), false).map(({ mean, variance }) => {
-        const deviation = Math.sqrt(variance)
-        if (kind === 'ei') return logExpectedImprovement(mean, deviation, incumbent).value
-        return kind === 'mean' ? -mean : UCB * deviation - mean
-      })
+    model.predict(points.map(unit), false).map(({ mean, variance }) => {
+      const deviation = Math.sqrt(variance)
+      if (kind === 'ei') return logExpectedImprovement(mean, deviation, incumbent).value
+      return kind === 'mean' ? -mean : UCB * deviation - mean
     })
 }
 
@@ -105,25 +103,26 @@ export function latentModel(state: Latent, pending: readonly Float64Array[], kin
   return {
     believe: (z: Float64Array) => open.push(z),
     /** Screening by random points and signs, then steps around the best. */
-    maximize(candidates: number, rng: Rng): Float64Array {
-      const scores = constant ? variances([...state.zs, ...open]) : fitted(state, open, kind)
-      const draw = (sign: boolean) =>
-        Float64Array.from({ length: size }, () => {
-          const v = 2 * rng.uniform() - 1
-          return sign ? Math.sign(v) || 1 : v
-        })
-      let points = Array.from({ length: candidates }, (_, i) => draw(i % 2 === 1))
-      let best = { z: points[0], score: Number.NEGATIVE_INFINITY }
-      for (let round = 0; round <= ROUNDS; round++) {
-        scores(points).forEach((score, i) => {
-          if (score > best.score) best = { z: points[i], score }
-        })
-        const step = STEP / 2 ** round
-        points = Array.from({ length: NEIGHBOURS }, () =>
-          best.z.map((v) => Math.min(1, Math.max(-1, v + step * rng.normal()))),
-        )
-      }
-      return best.z
-    },
+    maximize: (candidates: number, rng: Rng): Float64Array =>
+      workspace().scope(() => {
+        const scores = constant ? variances([...state.zs, ...open]) : fitted(state, open, kind)
+        const draw = (sign: boolean) =>
+          Float64Array.from({ length: size }, () => {
+            const v = 2 * rng.uniform() - 1
+            return sign ? Math.sign(v) || 1 : v
+          })
+        let points = Array.from({ length: candidates }, (_, i) => draw(i % 2 === 1))
+        let best = { z: points[0], score: Number.NEGATIVE_INFINITY }
+        for (let round = 0; round <= ROUNDS; round++) {
+          scores(points).forEach((score, i) => {
+            if (score > best.score) best = { z: points[i], score }
+          })
+          const step = STEP / 2 ** round
+          points = Array.from({ length: NEIGHBOURS }, () =>
+            best.z.map((v) => Math.min(1, Math.max(-1, v + step * rng.normal()))),
+          )
+        }
+        return best.z
+      }),
   }
 }

@@ -26,6 +26,16 @@ const FANTASY_NOISE = 1e-10
 /** The noise variance of exact observations. */
 const LEAST_NOISE = 1e-12
 
+/** The Cholesky factor of a covariance matrix that may be definite only up to rounding. Throws RangeError where it is NaN. */
+function factored(k: Float64Array, n: number): Float64Array {
+  for (const jitter of JITTERS) {
+    const l = k.slice()
+    for (let i = 0; i < n; i++) l[i * (n + 1)] *= 1 + jitter
+    if (cholesky(l, n)) return l
+  }
+  throw new RangeError('the covariance matrix is not finite')
+}
+
 export class Process {
   /** Prior mean. */
   mean = 0
@@ -113,12 +123,7 @@ export class Process {
     data.forEach(({ noise }, i) => {
       k[offsets[i] * (size + 1)] += noise
     })
-    for (const jitter of JITTERS) {
-      const l = k.slice()
-      for (let i = 0; i < size; i++) l[i * (size + 1)] *= 1 + jitter
-      if (cholesky(l, size)) return l
-    }
-    throw new RangeError('the covariance matrix is not finite')
+    return factored(k, size)
   }
 
   /** Covariances of f(u) with all data, whitened: L^-1 k. What `covary` takes. */
@@ -177,11 +182,11 @@ export class Process {
     for (let i = 0; i < m; i++)
       for (let j = 0; j < m; j++) c[i * m + j] = this.covary(points[i], white[i], points[j], white[j])
     for (let i = 0; i < m; i++) c[i * (m + 1)] += this.covariance.noise + FANTASY_NOISE * this.covariance.variance
-    if (!cholesky(c, m)) throw new RangeError('the posterior covariance is not definite')
+    const l = factored(c, m)
     const means = white.map((w) => this.meanOf(w))
     let shared: Float64Array | undefined
     return draws.map((z) => {
-      const values = means.map((mean, i) => mean + dot(c.subarray(i * m, i * m + i + 1), z))
+      const values = means.map((mean, i) => mean + dot(l.subarray(i * m, i * m + i + 1), z))
       const added = points.map((u, i) => ({ u, value: values[i], noise: FANTASY_NOISE * this.covariance.variance }))
       const process = new Process(this.covariance, [...this.data, ...added], { mean: this.mean }, shared)
       shared = process.l

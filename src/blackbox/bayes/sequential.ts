@@ -15,9 +15,9 @@ import {
   type Run,
   type Status,
 } from '../../core/method.js'
-import type { Event, Quantity, Query, Want } from '../../core/query.js'
+import type { Event, Observation, Quantity, Query, Want } from '../../core/query.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
-import type { Parameter, Params, Problem, SearchSpace } from '../../core/space.js'
+import type { Params, Problem, SearchSpace } from '../../core/space.js'
 import type { Tree } from '../../core/tree.js'
 import type { Described } from '../../optimizers/turns.js'
 import { MAX_DIMENSION, sobolSequence } from '../sampling/sobol.js'
@@ -27,6 +27,7 @@ import { type Progress, readValues, signOf, startProgress } from '../space/progr
 import type { Trial } from './beliefs.js'
 import { keyOf } from './search.js'
 import type { Dimensions } from './surrogate.js'
+import { bestTrial, trialEstimate, trialOf } from './trials.js'
 
 export type SequentialState<S> = {
   progress: Progress
@@ -39,6 +40,8 @@ export type SequentialState<S> = {
   failed: { u: Float64Array; at: number }[]
   /** Open queries by id, with the last reported value. */
   open: { [id: string]: { u: Float64Array; value: number } }
+  /** The open query that is no trial but for the model. */
+  model: string | null
   scramble: RngState
   rng: RngState
   own: S
@@ -58,8 +61,8 @@ export type Scene<C, S> = {
   own: S
 }
 
-/** Points to ask, at most as many as wanted; or why the method ends. */
-export type Suggestion = Params[] | { done: string }
+/** Points to ask, at most as many as wanted; or something that the model has to know first; or why the method ends. */
+export type Suggestion = Params[] | { ask: Pick<Query, 'points' | 'wants' | 'purpose'> } | { done: string }
 
 export type Sequential<C, S extends Tree> = Omit<Described<C, S>, 'needs' | 'init' | 'estimate'> & {
   facts?: Partial<Facts>
@@ -69,6 +72,9 @@ export type Sequential<C, S extends Tree> = Omit<Described<C, S>, 'needs' | 'ini
   quantities?(config: C, problem: Problem): readonly Quantity[]
   init(run: Run<C>, seed: number): S
   suggest(scene: Scene<C, S>, count: number): Suggestion
+  /** What else may be wanted, and what becomes of an answer of status ok to a query of the model. */
+  asks?(config: C): readonly Want[]
+  answered?(scene: Scene<C, S>, observation: Observation): void
   /** The answer where it is not the best feasible trial. Without pending points, and with a random stream of its own. */
   recommend?(scene: Scene<C, S>): Estimate
 }
@@ -110,20 +116,13 @@ function memoOf<S>({ problem, memo }: Run<unknown>, { trials, scramble }: Sequen
   return known
 }
 
-/** d(value)/du of d(value)/d(parameter). */
-function unitSlope(parameter: Parameter, slope: number, value: number): number {
-  if (parameter.type !== 'float' && parameter.type !== 'int') return 0
-  const { low, high, log } = parameter
-  return log ? slope * value * Math.log(high / low) : slope * (high - low)
-}
-
 function tell<S>(
   { problem }: Run<unknown>,
   state: SequentialState<S>,
   event: Extract<Event, { type: 'observation' }>,
   memo: Memo,
 ) {
-  const { query, observation } = event
+  const { query } = event
   const { encoding, dimensions } = memo
   const reported = state.open[query.id]?.value ?? Number.NaN
   delete state.open[query.id]
@@ -135,45 +134,11 @@ function tell<S>(
     const last = status === 'pruned' && !Number.isFinite(value) ? reported : value
     if (status === 'failed') state.failed.push({ u, at: state.observed })
     if (status === 'failed' || status === 'cancelled' || (status === 'pruned' && !Number.isFinite(last))) return
-    const slopes = observation.quantities?.[i]?.gradient
-    const slope = (axis: number) => {
-      const { parameter } = encoding.axes[axis]
-      return signOf(problem) * unitSlope(parameter, slopes?.[axis] ?? 0, params[parameter.name] as number)
-    }
-    state.trials.push({
-      u,
-      params,
-      value: status === 'infeasible' || !Number.isFinite(last) ? Number.NaN : last,
-      noise: Math.max(0, observation.noise?.[i]?.[0] || 0),
-      gradient: slopes && status === 'ok' ? Float64Array.from(dimensions.ordered, slope) : null,
-      constraints: Float64Array.from(
-        problem.constraints ?? [],
-        (_, c) => observation.constraints?.[i]?.[c] ?? Number.NaN,
-      ),
-      cost: observation.quantities?.[i]?.cost?.[0] ?? Number.NaN,
-      trial: query.trial ?? -1,
-    })
+    state.trials.push(
+      trialOf(problem, encoding, dimensions, event, i, params, status === 'infeasible' ? Number.NaN : last),
+    )
   })
   state.failed = state.failed.filter(({ at }) => state.observed - at < COOLDOWN)
-}
-
-/** Whether a trial has a value and no constraint is known to be broken. */
-export const isFeasible = ({ value, constraints }: Trial): boolean =>
-  !Number.isNaN(value) && constraints.every((c) => !(c > 0))
-
-/** The feasible trial of the lowest value (inner sign), the first of equals; undefined while there is none. */
-export const bestTrial = (trials: readonly Trial[]): Trial | undefined =>
-  trials.reduce<Trial | undefined>(
-    (best, trial) => (isFeasible(trial) && !(best && best.value <= trial.value) ? trial : best),
-    undefined,
-  )
-
-/** An estimate of one told trial. */
-export function trialEstimate(problem: Problem, trials: readonly Trial[], best: Trial | undefined): Estimate {
-  if (!best) return { kind: 'best', points: [], step: trials.length }
-  const trial = best.trial >= 0 ? { trial: best.trial } : {}
-  const point = { kind: 'params', params: best.params } as const
-  return { kind: 'best', points: [{ point, values: [signOf(problem) * best.value], ...trial }], step: trials.length }
 }
 
 export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Method<C, SequentialState<S> & Tree> {
@@ -192,7 +157,7 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
     return { run, encoding, dimensions, trials: state.trials, pending, allowed, rng, own: state.own }
   }
 
-  function ask(run: Run<C>, state: State, count: number): { queries: Query[]; done?: string } {
+  function ask(run: Run<C>, state: State, count: number): { queries: Query[]; done?: string; waits?: true } {
     const { encoding, sobol, keys } = memoOf(run, state)
     const rng = new Rng(state.rng)
     const open = new Set(Object.values(state.open).map(({ u }) => keyOf(u)))
@@ -216,8 +181,14 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
     const initial = state.trials.length ? Math.min(count, left) : count
     while (queries.length < initial && addFresh(next));
     if (queries.length < count && state.trials.length) {
+      if (state.model !== null) return { queries, waits: true }
       const suggestion = spec.suggest(sceneOf(run, state, rng), count - queries.length)
-      if (!Array.isArray(suggestion)) return { queries, done: suggestion.done }
+      if ('done' in suggestion) return { queries, done: suggestion.done }
+      if ('ask' in suggestion) {
+        state.model = `m${state.progress.asked++}`
+        queries.push({ id: state.model, ...suggestion.ask })
+        return { queries, waits: true }
+      }
       suggestion.forEach(add)
     }
     while (queries.length < count && addFresh(uniform));
@@ -228,17 +199,24 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
     const queries: Query[] = []
     let status: Status = { phase: 'running' }
     let exhausted = false
+    let waits = false
     for (const event of events) {
-      if (event.type === 'observation') tell(run, state, event, memoOf(run, state))
+      if (event.type === 'observation' && event.query.id === state.model) {
+        state.model = null
+        const { observation } = event
+        if (observation.status === 'ok') spec.answered?.(sceneOf(run, state, new Rng(state.rng)), observation)
+      } else if (event.type === 'observation') tell(run, state, event, memoOf(run, state))
       else if (event.type === 'report' && state.open[event.query.id])
         state.open[event.query.id].value = signOf(run.problem) * event.value
       else if (event.type === 'capacity') {
         const asked = ask(run, state, event.count)
         if (asked.done) status = { phase: 'done', reason: asked.done }
-        exhausted = !asked.done && asked.queries.length < event.count
+        waits = asked.waits ?? false
+        exhausted = !asked.done && !waits && asked.queries.length < event.count
         queries.push(...asked.queries)
       }
     }
+    if (waits) return { state, queries, status, short: { reason: 'the model waits for an answer', until: 'tell' } }
     if (!exhausted) return { state, queries, status }
     const until = Object.keys(state.open).length ? 'tell' : 'never'
     return { state, queries, status, short: { reason: 'every point of the finite space was told or is open', until } }
@@ -266,7 +244,9 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
       heavy: true,
       ...spec.facts,
     },
-    needs: (config, problem) => wants(config, problem).map(({ kind }) => kind),
+    needs: (config, problem) => [
+      ...new Set([...wants(config, problem), ...(spec.asks?.(config) ?? [])].map(({ kind }) => kind)),
+    ],
     check: (config, problem): Issue[] => spec.check?.(config, problem) ?? [],
     init: (run, seed) =>
       ({
@@ -276,6 +256,7 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
         observed: 0,
         failed: [],
         open: {},
+        model: null,
         scramble: rngStream(seed, 'scramble'),
         rng: rngStream(seed, spec.id),
         own: spec.init(run, seed),

@@ -132,14 +132,17 @@ describe('bandits over arms', () => {
     }
   })
 
-  it('are refused where there are no features, and where there are too many arms', () => {
+  it('are refused where there are no features', () => {
     const bare: Problem = { ...arms(), space: { kind: 'items', items: [{ id: 'a' }, { id: 'b' }] } }
     const { config } = new Driver(linUcb, arms()).run
     expect(linUcb.check?.(config as never, bare)).toMatchObject([{ path: 'space.items[0].features' }])
     expect(linUcb.check?.({ ...(config as object), features: 'told' } as never, bare)).toEqual([])
-    const floats = searchProblem([{ name: 'x', type: 'float', low: 0, high: 1 }])
-    expect(ucb1.check?.(new Driver(ucb1, arms()).run.config as never, floats)).toMatchObject([
-      { path: 'space.parameters' },
-    ])
+  })
+
+  it('take a space-filling set of an infinite space for arms', () => {
+    const driver = new Driver(ucb1, searchProblem([{ name: 'x', type: 'float', low: 0, high: 1 }]), {})
+    const asked = driver.play(64, ({ points: [point] }) => (point.kind === 'params' ? (point.params.x as number) : 0))
+    expect(new Set(asked.map(({ points: [point] }) => JSON.stringify(point))).size).toBe(64)
+    expect(driver.best()).toBeLessThan(1 / 64)
   })
 })

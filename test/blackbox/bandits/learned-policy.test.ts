@@ -8,7 +8,8 @@ import {
   trainPolicy,
   unfold,
 } from '../../../src/blackbox/bandits/game.js'
-import { classesOf, learnPolicy, method } from '../../../src/blackbox/bandits/learned-policy.js'
+import { method } from '../../../src/blackbox/bandits/learned-policy.js'
+import { classesOf, learnPolicy } from '../../../src/blackbox/bandits/policy-training.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
 import { parseConfig } from '../../../src/core/schema.js'
 import type { Problem } from '../../../src/core/space.js'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { method, perturbation } from '../../../src/blackbox/bayes/bayes-attack.js'
+import { perturbation } from '../../../src/blackbox/bayes/attack.js'
+import { method } from '../../../src/blackbox/bayes/bayes-attack.js'
 import { BASES, functionAt, layoutOf, patternOf } from '../../../src/blackbox/bayes/patterns.js'
 import type { Observation, Query } from '../../../src/core/query.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'

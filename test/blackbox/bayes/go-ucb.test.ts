@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ascend, closedForm, ellipsoidOf, widthIn } from '../../../src/blackbox/bayes/ellipsoid.js'
 import { type Family, generalizedLinear, LINKS, network } from '../../../src/blackbox/bayes/families.js'
-import { method, regress } from '../../../src/blackbox/bayes/go-ucb.js'
+import { method } from '../../../src/blackbox/bayes/go-ucb.js'
+import { regress } from '../../../src/blackbox/bayes/regression.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
 import type { Parameter } from '../../../src/core/space.js'
 import { Driver, paramsOf, searchProblem } from '../drive.js'
@@ -77,6 +78,61 @@ describe('[go-ucb]', () => {
         expect(driver.estimate().metrics).toMatchObject({ radius: expect.any(Number), bound: expect.any(Number) })
       }
     })
+})
+
+describe('go-ucb with the model of the client', () => {
+  it('fits it by its answers, and finds its best point', () => {
+    // f_w(x) = w0 exp(-(x - w1)^2 / 0.1) + w2 y, to be maximized; x in [-1, 1], y in [0, 2].
+    const f = (w: ArrayLike<number>, x: ArrayLike<number>) => w[0] * Math.exp(-((x[0] - w[1]) ** 2) / 0.5) + w[2] * x[1]
+    const gradient = (w: ArrayLike<number>, x: ArrayLike<number>) => {
+      const bell = Math.exp(-((x[0] - w[1]) ** 2) / 0.5)
+      return Float64Array.of(bell, w[0] * bell * 4 * (x[0] - w[1]), x[1])
+    }
+    const truth = [2, 0.4, -0.5]
+    const space: Parameter[] = [
+      { name: 'x', type: 'float', low: -1, high: 1 },
+      { name: 'y', type: 'float', low: 0, high: 2 },
+    ]
+    const config = { model: 'told', initial: [1, 0, 0], nInitial: 12, nCandidates: 256, noise: 0.05 }
+    const driver = new Driver(method, searchProblem(space, 'maximize'), config, 1)
+    const rng = new Rng(rngStream(1, 'noise'))
+    const purposes: (string | undefined)[] = []
+    let trials = 0
+    while (trials < 30) {
+      const [query] = driver.ask()
+      purposes.push(query.purpose)
+      if (query.purpose) {
+        expect(driver.ask()).toHaveLength(0)
+        expect(driver.outcome?.short).toMatchObject({ until: 'tell' })
+        const quantities = query.points.map((point) => {
+          if (point.kind !== 'tensors') throw new Error('expected tensors')
+          const { w, x } = point.tensors
+          return { prediction: Float64Array.of(f(w, x)), gradient: gradient(w, x) }
+        })
+        driver.step({ type: 'observation', query, observation: { queryId: query.id, status: 'ok', quantities } })
+      } else {
+        const { x: a, y: b } = paramsOf(query)
+        driver.tell(query, f(truth, [a as number, b as number]) + 0.02 * rng.normal())
+        trials++
+      }
+      if (trials % 7 === 3) driver.restart()
+    }
+    expect(purposes).toContain('fit')
+    expect(purposes).toContain('screening')
+    expect(driver.best()).toBeGreaterThan(1.85)
+    const { own } = driver.state as unknown as { own: { told: { w: Float64Array } } }
+    truth.forEach((w, i) => {
+      expect(Math.abs(own.told.w[i] - w)).toBeLessThan(0.1)
+    })
+    expect(driver.estimate().metrics).toMatchObject({ bound: expect.any(Number), radius: expect.any(Number) })
+  })
+
+  it('needs a start for its parameters', () => {
+    const { run } = new Driver(method, searchProblem([{ name: 'x', type: 'float', low: 0, high: 1 }]))
+    const config = { ...(run.config as object), model: 'told' } as never
+    expect(method.check?.(config, run.problem)).toMatchObject([{ path: 'config.initial' }])
+    expect(method.needs(config, run.problem)).toEqual(['value', 'quantities'])
+  })
 })
 
 describe('go-ucb', () => {
