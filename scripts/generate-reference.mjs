@@ -8,7 +8,7 @@ import { join } from 'node:path'
 const check = process.argv.includes('--check')
 const built = (path) => import(new URL(`../dist/src/${path}`, import.meta.url).href)
 
-const [gradient, blackbox, { describeAll }, { jsonSchema }, { ERRORS }, { configSchema }] = await Promise.all(
+const [gradient, blackbox, { Catalogue }, { jsonSchema }, { ERRORS }, { configSchema }] = await Promise.all(
   [
     'optimizers/catalogue.gen.js',
     'blackbox/catalogue.gen.js',
@@ -67,7 +67,8 @@ function range({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }) {
 }
 
 function typeOf(schema) {
-  if (schema.anyOf ?? schema.oneOf) return (schema.anyOf ?? schema.oneOf).map(typeOf).join(' or ')
+  const options = schema.anyOf ?? schema.oneOf
+  if (options) return [...new Set(options.map(typeOf))].join(' or ')
   if (schema.const !== undefined) return code(schema.const)
   if (schema.enum) return list(schema.enum)
   switch (schema.type) {
@@ -106,7 +107,8 @@ function fields({ properties = {}, required = [] }, { skip = [], last = [] } = {
 const declared = new Map(
   [...gradient.methods, ...blackbox.methods, ...gradient.pruners, ...blackbox.pruners].map((m) => [m.id, m]),
 )
-const described = [...describeAll().values()]
+const catalogue = new Catalogue()
+const described = catalogue.list().map(({ id }) => catalogue.describe(id))
 const cite = ({ authors, title, year, url }) => `- ${authors}: ${url ? `[${title}](${url})` : title} (${year})`
 const yes = (flag) => (flag ? 'yes' : 'no')
 

@@ -20,8 +20,8 @@ const SPACES: { readonly [K in Space['kind']]: Space } = {
 export const configHash = (schema: Record<string, unknown>): string =>
   createHash('sha256').update(JSON.stringify(schema)).digest('hex')
 
-function describeMethod(method: AnyMethod): ProtoMethod {
-  const schema = jsonSchema(method.config)
+/** What lists show: all but the schema, its hash and the equations, which are long and take their time. */
+function summarizeMethod(method: AnyMethod): ProtoMethod {
   const { facts } = method
   // A method whose config has required fields has no default to describe.
   const config = method.config.safeParse({})
@@ -39,9 +39,6 @@ function describeMethod(method: AnyMethod): ProtoMethod {
     title: method.title,
     summary: method.summary,
     references: method.references.map((reference) => ({ ...reference })),
-    configSchema: schema as JsonObject,
-    configHash: configHash(schema),
-    equations: config.success ? [...(method.equations?.(config.data) ?? [])] : [],
     needs: config.success ? [...method.needs(config.data, problem)] : [],
     facts: {
       spaces: [...facts.spaces],
@@ -55,9 +52,8 @@ function describeMethod(method: AnyMethod): ProtoMethod {
   })
 }
 
-function describePruner(pruner: AnyPruner): ProtoMethod {
-  const schema = jsonSchema(pruner.config)
-  return create(MethodSchema, {
+const summarizePruner = (pruner: AnyPruner): ProtoMethod =>
+  create(MethodSchema, {
     name: `methods/${pruner.id}`,
     id: pruner.id,
     kind: 'pruner',
@@ -66,16 +62,41 @@ function describePruner(pruner: AnyPruner): ProtoMethod {
     title: pruner.title,
     summary: pruner.summary,
     references: pruner.references.map((reference) => ({ ...reference })),
-    configSchema: schema as JsonObject,
-    configHash: configHash(schema),
   })
+
+function schemaOf({ config }: AnyMethod | AnyPruner) {
+  const schema = jsonSchema(config)
+  return { configSchema: schema as JsonObject, configHash: configHash(schema) }
 }
 
-/** Every method and pruner, by id. */
-export function describeAll(): Map<string, ProtoMethod> {
-  const all = [
-    ...[...optimizers, ...blackbox].map(describeMethod),
-    ...[...optimizerPruners, ...blackboxPruners].map(describePruner),
-  ]
-  return new Map(all.sort((a, b) => (a.id < b.id ? -1 : 1)).map((method) => [method.id, method]))
+/** Every method and pruner of the program. What is described once is kept. */
+export class Catalogue {
+  private readonly methods: ReadonlyMap<string, AnyMethod> = new Map([...optimizers, ...blackbox].map((m) => [m.id, m]))
+  private readonly pruners: ReadonlyMap<string, AnyPruner> = new Map(
+    [...optimizerPruners, ...blackboxPruners].map((p) => [p.id, p]),
+  )
+  private summaries?: readonly ProtoMethod[]
+  private readonly described = new Map<string, ProtoMethod>()
+
+  /** In the order of their ids. */
+  list(): readonly ProtoMethod[] {
+    this.summaries ??= [
+      ...[...this.methods.values()].map(summarizeMethod),
+      ...[...this.pruners.values()].map(summarizePruner),
+    ].sort((a, b) => (a.id < b.id ? -1 : 1))
+    return this.summaries
+  }
+
+  describe(id: string): ProtoMethod | undefined {
+    let found = this.described.get(id)
+    if (found) return found
+    const [method, pruner] = [this.methods.get(id), this.pruners.get(id)]
+    if (method) {
+      const config = method.config.safeParse({})
+      const equations = config.success ? [...(method.equations?.(config.data) ?? [])] : []
+      found = { ...summarizeMethod(method), ...schemaOf(method), equations }
+    } else if (pruner) found = { ...summarizePruner(pruner), ...schemaOf(pruner) }
+    if (found) this.described.set(id, found)
+    return found
+  }
 }

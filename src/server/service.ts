@@ -19,7 +19,7 @@ import type { SessionInfo, Sessions } from '../sessions/api.js'
 import { pageToken as nextPage, parseFilter, readPageToken } from '../sessions/filter.js'
 import type { Call } from './call.js'
 import { linked, until } from './call.js'
-import { describeAll } from './catalogue.js'
+import { Catalogue } from './catalogue.js'
 import { count, fail, idOf, int64, integer, newId, quote } from './codec/basics.js'
 import { trialToProto } from './codec/query.js'
 import { eventToProto, patchFromProto, sessionToProto, specFromProto } from './codec/session.js'
@@ -54,9 +54,7 @@ export function createService(
   resolver: Pick<Resolver, 'check' | 'attach'>,
   limits: { maxGradientBytes: number },
 ): Implementation {
-  /** Made when it is first asked for: equations and schemas of all methods take longer than all else that a start does. */
-  let described: Map<string, Method> | undefined
-  const catalogue = () => (described ??= describeAll())
+  const catalogue = new Catalogue()
   const steps = new Steps(sessions, telemetry)
 
   const inSpan = <T>(name: string, call: Call, work: () => Promise<T>) =>
@@ -197,7 +195,7 @@ export function createService(
     async listMethods({ pageSize, pageToken, filter }) {
       const matches = parseFilter<Method>(filter, (method, field) => method[field as 'id'], ['id', 'kind', 'family'])
       const after = readPageToken(pageToken)
-      const all = [...catalogue().values()].filter((method) => method.id > after && matches(method))
+      const all = catalogue.list().filter((method) => method.id > after && matches(method))
       const page = all.slice(0, pageLength(pageSize, 1000, 1000))
       return create(ListMethodsResponseSchema, {
         methods: page,
@@ -207,7 +205,7 @@ export function createService(
 
     async getMethod({ name }) {
       const id = idOf('methods', name)
-      const method = catalogue().get(id)
+      const method = catalogue.describe(id)
       if (!method) throw new AsktellError('METHOD_NOT_FOUND', `there is no method ${quote(id)}`)
       return method
     },
