@@ -54,7 +54,7 @@ export function addSessionCommands(program: Command): void {
     .addOption(
       new Option('--direction <direction>', 'of the objective').choices(['minimize', 'maximize']).default('minimize'),
     )
-    .option('--pruner <id>', 'median or asha')
+    .option('--pruner <id>', 'id of a pruner, such as median or asha')
     .option('--pruner-config <data>')
     .option('--max-evaluations <n>', 'end after so many observations', readInteger(1))
     .option('--seed <n>', 'same seed, same session', readInteger(0))

@@ -1,5 +1,6 @@
 /** Everything that is decided when a session is created: what can't work is refused now, located, not at the first ask. */
 import { randomInt } from 'node:crypto'
+import { isLossy, LOSSY } from '../core/encodings/index.js'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import { type AnyMethod, checkSuitable, type Run } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
@@ -7,7 +8,7 @@ import { WANT_KINDS } from '../core/query.js'
 import { parseConfig } from '../core/schema.js'
 import { checkSpace, type Problem } from '../core/space.js'
 import { elements } from '../core/tensor.js'
-import type { Budget, Durability, SessionSpec } from './api.js'
+import type { Budget, Durability, Encodings, SessionSpec } from './api.js'
 import type { Context, Limits } from './context.js'
 import { illFormed } from './validate.js'
 
@@ -24,6 +25,7 @@ export type Spec = {
   lease: number
   engine: Run<unknown>['engine']
   offers?: readonly string[]
+  encodings?: Encodings
   createTime: number
   forkedFrom?: { id: string; revision: number }
 }
@@ -96,11 +98,18 @@ export function negotiate(
   refuse('METHOD_UNSUITABLE', checkSuitable(method, problem))
   refuse('CONFIG_INVALID', method.check?.(config, problem) ?? [])
   refuse('METHOD_UNSUITABLE', checkOffers(request, method, config, problem))
+  refuse('INVALID_ARGUMENT', checkEncodings(request.encodings, method, config, problem))
 
   let pruner: Spec['pruner']
   if (request.pruner) {
-    const { id, config: schema } = catalogue.pruner(request.pruner.method)
-    pruner = { method: id, config: parseConfig(schema, request.pruner.config, 'pruner.config') }
+    const chosen = catalogue.pruner(request.pruner.method)
+    const config = parseConfig(chosen.config, request.pruner.config, 'pruner.config')
+    const issues = chosen.check?.(config) ?? []
+    refuse(
+      'CONFIG_INVALID',
+      issues.map(({ field, message }) => ({ path: `pruner.config.${field}`, message })),
+    )
+    pruner = { method: chosen.id, config }
   }
   return {
     spec: {
@@ -114,6 +123,7 @@ export function negotiate(
       lease: request.lease ?? defaults.lease,
       engine: defaults.engine,
       offers: request.offers,
+      encodings: request.encodings,
       createTime: time,
     },
     settings: {
@@ -192,4 +202,25 @@ function checkOffers({ offers, resolver }: SessionSpec, method: AnyMethod, confi
       path: 'offers',
       message: `${method.id} asks for a ${kind}, and the client offers ${offers.join(', ')}`,
     }))
+}
+
+function checkEncodings(
+  { gradients = [], parameters = [], density }: Encodings = {},
+  method: AnyMethod,
+  config: unknown,
+  problem: Problem,
+): Issue[] {
+  const { space } = problem
+  const issues: Issue[] = []
+  const bad = (path: string, message: string) => issues.push({ path: `encodings.${path}`, message })
+  for (const [field, names] of Object.entries({ gradients, parameters }))
+    names.forEach((name, i) => {
+      if (!isLossy(name)) bad(`${field}[${i}]`, `expected one of ${LOSSY.join(', ')}, got ${JSON.stringify(name)}`)
+      else if (space.kind !== 'tensors') bad(`${field}[${i}]`, `a ${space.kind} space has no tensors to encode`)
+    })
+  if (gradients.length > 0 && space.kind === 'tensors' && !method.needs(config, problem).includes('gradient'))
+    bad('gradients', `${method.id} asks for no gradient`)
+  if (density !== undefined && !(density > 0 && density <= 1))
+    bad('density', `expected a number above 0 and at most 1, got ${density}`)
+  return issues
 }

@@ -213,7 +213,9 @@ export const ceiling = definePruner<{ limit: number }, { seen: number; finished:
   title: 'Ceiling',
   summary: 'Prunes above a limit.',
   references: [],
+  facts: { judgedBy: 'limits' },
   config: z.object({ limit: field(z.number().default(1), 'The limit.') }),
+  check: ({ limit }) => (limit < 0 ? [{ field: 'limit', message: 'expected 0 or more' }] : []),
   init: () => ({ seen: 0, finished: [] }),
   step({ config }, state, event) {
     if (event.type === 'finished') {

@@ -418,6 +418,7 @@ describe('creation', () => {
       [{ config: { scale: -1 } }, 'CONFIG_INVALID', 'config.scale'],
       [{ pruner: { method: 'roof' } }, 'METHOD_NOT_FOUND', 'pruner.method'],
       [{ pruner: { method: 'ceiling', config: { limit: 'x' } } }, 'CONFIG_INVALID', 'pruner.config.limit'],
+      [{ pruner: { method: 'ceiling', config: { limit: -1 } } }, 'CONFIG_INVALID', 'pruner.config.limit'],
       [{ offers: ['ranking'] }, 'METHOD_UNSUITABLE', 'offers'],
       [{ offers: ['value', 'gradiant'] }, 'INVALID_ARGUMENT', 'offers[1]'],
       [{ seed: 0.5 }, 'INVALID_ARGUMENT', 'seed'],

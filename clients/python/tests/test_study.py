@@ -137,13 +137,28 @@ def test_ask_and_tell(client):
     assert [t.number for t in study.get_trials([TrialState.COMPLETE])] == [0, 3]
 
 
-def test_pruning(client):
-    study = create_study(sampler="random", pruner=("median", {"nStartupTrials": 3}), seed=0, client=client)
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        ("median", {"nStartupTrials": 3}),
+        ("percentile", {"nStartupTrials": 3}),
+        ("threshold", {"upper": 1.0, "nWarmupSteps": 1}),
+        ("patient", {"patience": 0, "wrapped": {"method": "asha"}}),
+        "successive-halving",
+        ("hyperband", {"maxResource": 4}),
+        "wilcoxon",
+    ],
+)
+def test_pruning(client, pruner):
+    study = create_study(sampler="random", pruner=pruner, seed=0, client=client)
+
+    def loss(x, step):
+        return x * (step + 1) + 1 / (step + 1)
 
     def learn(trial):
         x = trial.suggest_float("x", 0, 1)
         for step in range(5):
-            trial.report(x + 1 / (step + 1), step)
+            trial.report(loss(x, step), step)
             if trial.should_prune():
                 raise TrialPruned
         return x
@@ -153,7 +168,7 @@ def test_pruning(client):
     assert len(pruned) >= 5
     trial = pruned[0]
     last = max(trial.intermediate_values)
-    assert trial.value == trial.intermediate_values[last] == pytest.approx(trial.params["x"] + 1 / (last + 1))
+    assert trial.value == trial.intermediate_values[last] == pytest.approx(loss(trial.params["x"], last))
     assert study.best_trial.state is TrialState.COMPLETE
 
 

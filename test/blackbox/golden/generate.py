@@ -3,7 +3,6 @@
 import functools
 import json
 import math
-import random
 import warnings
 from pathlib import Path
 
@@ -32,52 +31,6 @@ def sobol():
         "few": few.tolist(),
         "many": {str(i): many[i].tolist() for i in (1, 777, 4095)},
     })
-
-
-def pruning():
-    """Four trials at a time report noisy curves; every report's decision is written down."""
-    cases = []
-    settings = [
-        ("median", {}, lambda: optuna.pruners.MedianPruner()),
-        ("median", {"nStartupTrials": 2, "nWarmupSteps": 3, "intervalSteps": 4, "nMinTrials": 3},
-         lambda: optuna.pruners.MedianPruner(2, 3, 4, n_min_trials=3)),
-        ("asha", {}, lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1)),
-        ("asha", {"minResource": 2, "reductionFactor": 3, "minEarlyStoppingRate": 1, "bootstrapCount": 2},
-         lambda: optuna.pruners.SuccessiveHalvingPruner(2, 3, 1, 2)),
-    ]
-    for pruner, config, make in settings:
-        for direction in ("minimize", "maximize"):
-            rng = random.Random(len(cases))
-            study = optuna.create_study(direction=direction, pruner=make())
-            sign = 1 if direction == "minimize" else -1
-            events, running, started = [], [], 0
-            while started < 40 or running:
-                if started < 40 and len(running) < 4:
-                    running.append([study.ask(), 0, rng.random()])
-                    started += 1
-                    continue
-                job = rng.choice(running)
-                trial, step, level = job
-                value = sign * (level + 1 / (1 + step) + 0.2 * rng.random())
-                if rng.random() < 0.03:
-                    value = math.nan
-                trial.report(value, step)
-                prune = bool(trial.should_prune())
-                events.append([trial.number, step, None if math.isnan(value) else value, prune])
-                job[1] += rng.choice([1, 1, 1, 2])
-                if prune or job[1] > 20:
-                    running.remove(job)
-                    failed = not prune and rng.random() < 0.2
-                    state = optuna.trial.TrialState
-                    if prune:
-                        study.tell(trial, state=state.PRUNED)
-                    elif failed:
-                        study.tell(trial, state=state.FAIL)
-                    else:
-                        study.tell(trial, 0.0 if math.isnan(value) else value)
-                    events.append([trial.number, "pruned" if prune else "failed" if failed else "ok"])
-            cases.append({"pruner": pruner, "config": config, "direction": direction, "events": events})
-    write("pruning", {"source": f"optuna {optuna.__version__}", "cases": cases})
 
 
 def parzen():
@@ -116,5 +69,4 @@ def parzen():
 
 
 sobol()
-pruning()
 parzen()

@@ -579,7 +579,8 @@ def create_study(
         direction: "minimize" (the default) or "maximize"; or `directions` for several objectives.
         sampler: id of the method, such as "tpe", "gp", "random".
         config: of the method.
-        pruner: "median", "asha", or such a name with its config.
+        pruner: id of a pruner: "median", "percentile", "threshold", "asha", "successive-halving", "hyperband", "wilcoxon",
+            "patient". Or an id with its config, such as ``("patient", {"wrapped": {"method": "median"}})``.
         load_if_exists: return the study of this name where there is one.
         space: declares the parameters, with conditions. See the head of this module for what happens without.
         seed: of the session and of the values drawn on the client.
