@@ -1,6 +1,6 @@
 /**
  * The finite game behind learned query policies: a policy asks T queries of an unknown instance and guesses its hypothesis.
- * Z. Zhang, R. Camilleri, J. Katz-Samuels, A. Jain, K. Jamieson, "Learning to Actively Learn: A Robust Approach", 2020,
+ * J. Zhang, L. Jain, K. Jamieson, "Learning to Actively Learn: A Robust Approach", 2020,
  * arXiv 2010.15382.
  *
  * Answers are yes (1) or no (0), independent given the instance. What has been seen is summed up by the likelihood of each

@@ -1,7 +1,7 @@
 /**
  * Learned query policies: trained in a game against the worst instance, then served as a session.
- * Z. Zhang, R. Camilleri, J. Katz-Samuels, A. Jain, K. Jamieson, "Learning to Actively Learn: A Robust Approach", 2020,
- * arXiv 2010.15382, equations 2 and 3.
+ * J. Zhang, L. Jain, K. Jamieson, "Learning to Actively Learn: A Robust Approach", 2020,
+ * arXiv 2010.15382.
  *
  * Classes K_k hold the instances of complexity at most 2^k. Step 1 finds the best policy of each class and its value L_k, step
  * 2 a policy whose loss exceeds L_k by little on all classes at once. The items of the space are the queries; a value
@@ -159,7 +159,7 @@ export const method = defineMethod<Config, State>({
     'Few queries to find which of given hypotheses holds: a policy trained against the worst instance of every class of difficulty, then served.',
   references: [
     {
-      authors: 'Z. Zhang, R. Camilleri, J. Katz-Samuels, A. Jain, K. Jamieson',
+      authors: 'J. Zhang, L. Jain, K. Jamieson',
       title: 'Learning to Actively Learn: A Robust Approach',
       year: 2020,
       url: 'https://arxiv.org/abs/2010.15382',

@@ -1,6 +1,6 @@
 /**
  * A network of one hidden layer with a smooth activation, f(x) = c a' relu(W x)^s with c = sqrt(2 / (1 3 ... (2s - 1))).
- * S. Salgia, "Provably and Practically Efficient Neural Contextual Bandits", ICML 2023, arXiv 2206.00099, section 2.
+ * S. Salgia, S. Vakili, Q. Zhao, "Provably and Practically Efficient Neural Contextual Bandits", ICML 2023, arXiv 2206.00099.
  * Weights lie in one vector: a, then W row by row.
  */
 import type { Rng } from '../../core/rng.js'

@@ -1,6 +1,6 @@
 /**
  * NeuralGCB: a contextual bandit with networks, staged elimination, and greedy play inside of a stage.
- * S. Salgia, "Provably and Practically Efficient Neural Contextual Bandits", ICML 2023, arXiv 2206.00099, algorithms 1, 2.
+ * S. Salgia, S. Vakili, Q. Zhao, "Provably and Practically Efficient Neural Contextual Bandits", ICML 2023, arXiv 2206.00099.
  *
  * Every stage has a network, the rounds that were assigned to it, and confidence widths by the gradients g(x) at the
  * initial weights: sig(x) = sqrt(g' Z^-1 g), Z = lambda I + sum g g'. A stage explores actions that are wide (or plays
@@ -19,39 +19,39 @@ const config = z.strictObject({
   algorithm: field(
     z.enum(['neural-gcb', 'sup-nn-ucb', 'neural-ucb']).default('neural-gcb'),
     'neural-gcb: stages with greedy play. sup-nn-ucb: stages that always explore. neural-ucb: one stage, the largest bound.',
-    { source: 'paper, algorithms 1 and 3; D. Zhou et al., ICML 2020' },
+    { source: 'paper; D. Zhou et al., ICML 2020' },
   ),
   horizon: field(z.int().min(1).default(1000), 'Rounds T that thresholds and stages are laid out for.', {
     source: 'ours',
   }),
-  hidden: field(z.int().min(1).max(1024).default(20), 'Hidden units m.', { source: 'paper, section 5' }),
+  hidden: field(z.int().min(1).max(1024).default(20), 'Hidden units m.', { source: 'paper' }),
   power: field(z.int().min(2).max(6).default(2), 'Smoothness s of the activation relu^s.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
   lambda: field(z.number().positive().default(0.05), 'Ridge regularization of the widths.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
   lambda0: field(z.number().positive().default(2), 'Width that the first stage explores to, times 2.', {
     source: 'ours',
   }),
   normBound: field(z.number().positive().default(1), 'Bound B on the norm of the reward function.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
-  noise: field(z.number().min(0).default(0.1), 'Scale nu of the noise of rewards.', { source: 'paper, section 5' }),
+  noise: field(z.number().min(0).default(0.1), 'Scale nu of the noise of rewards.', { source: 'paper' }),
   delta: field(z.number().positive().max(1).default(0.1), 'Probability that a bound fails.', { source: 'paper' }),
   retrain: field(
     z.enum(['fixed', 'adaptive']).default('fixed'),
     'fixed: after every batch of its rounds. adaptive: when the determinant of Z has grown by a factor.',
-    { source: 'paper, section 4' },
+    { source: 'paper' },
   ),
   batch: field(z.int().min(1).default(10), 'Rounds of a stage between trainings: fixed.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
   growth: field(z.number().gt(1).default(3), 'Growth of the determinant between trainings: adaptive.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
-  epochs: field(z.int().min(1).default(100), 'Gradient steps of a training.', { source: 'paper, section 5' }),
-  learningRate: field(z.number().positive().default(0.1), 'Step size of a training.', { source: 'paper, section 5' }),
+  epochs: field(z.int().min(1).default(100), 'Gradient steps of a training.', { source: 'paper' }),
+  learningRate: field(z.number().positive().default(0.1), 'Step size of a training.', { source: 'paper' }),
   features: featuresField,
   bestReward: bestField,
 })
@@ -166,7 +166,7 @@ export const method = banditMethod<Config, State>({
   summary: 'Contextual bandit with networks of smooth activation: stages of elimination, greedy inside of a stage.',
   references: [
     {
-      authors: 'S. Salgia',
+      authors: 'S. Salgia, S. Vakili, Q. Zhao',
       title: 'Provably and Practically Efficient Neural Contextual Bandits',
       year: 2022,
       url: 'https://arxiv.org/abs/2206.00099',

@@ -22,23 +22,23 @@ export const config = z.strictObject({
       )
       .min(2),
     'The instances that may be: the adversary of the training chooses among them.',
-    { source: 'paper, section 2' },
+    { source: 'paper' },
   ),
-  budget: field(z.int().min(1).max(64), 'Queries T before the recommendation.', { source: 'paper, section 2' }),
+  budget: field(z.int().min(1).max(64), 'Queries T before the recommendation.', { source: 'paper' }),
   robust: field(
     z.boolean().default(true),
     'Step 2: near the best policy of every class at once. Otherwise the best policy of the largest class.',
-    { source: 'paper, equation 3' },
+    { source: 'paper' },
   ),
   policy: field(
     z.enum(['adaptive', 'non-adaptive']).default('adaptive'),
     'adaptive: a distribution of queries for every history. non-adaptive: one for every step.',
-    { source: 'paper, section 3' },
+    { source: 'paper' },
   ),
   training: field(
     z.enum(['exact', 'sampled']).default('exact'),
     'Gradients by dynamic programming over all histories, or REINFORCE over episodes.',
-    { source: 'paper, section 4' },
+    { source: 'paper' },
   ),
   episodes: field(z.int().min(2).max(4096).default(64), 'Episodes per instance and round of sampled training.', {
     source: 'ours',
@@ -52,7 +52,7 @@ export const config = z.strictObject({
   }),
   threshold: field(
     z.number().default(0.5),
-    'Values that are at least this are a yes; at most, if minimized its negative.',
+    'Values of at least this are a yes; of an objective to be minimized, their negatives are compared.',
     {
       source: 'ours',
       advanced: true,

@@ -23,32 +23,32 @@ export const config = z.strictObject({
   answer: field(
     z.enum(['hard', 'soft', 'value']).default('hard'),
     'hard: the label at an input. soft: log probabilities of all labels. value: an objective of any kind.',
-    { source: 'paper, section 3' },
+    { source: 'paper' },
   ),
   target: field(z.int().min(0).optional(), 'The label to be reached; any but the first when absent.', {
-    source: 'paper, section 3',
+    source: 'paper',
   }),
   norm: field(z.enum(['linf', 'l2']).default('linf'), 'Norm that bounds the perturbation.', { source: 'paper' }),
   eps: field(z.number().positive().default(0.3), 'Bound of the perturbation; 0.05 is usual for colour images.', {
-    source: 'paper, section 4',
+    source: 'paper',
   }),
   discrete: field(z.boolean().default(true), 'Of linf: eps or -eps in every element, by the sign of the pattern.', {
-    source: 'paper, section 3.3',
+    source: 'paper',
   }),
   basis: field(z.enum(BASES).default('cosine'), 'Functions that patterns are made of.', {
-    source: 'paper, section 3.2',
+    source: 'paper',
   }),
   latent: field(
     z.tuple([z.int().min(1).max(64), z.int().min(1).max(64)]).default([4, 4]),
     'Functions along rows and columns; latent numbers per channel are their product.',
-    { source: 'paper, section 4' },
+    { source: 'paper' },
   ),
-  nInitial: field(z.int().min(1).default(5), 'Random patterns before the model.', { source: 'paper, section 4' }),
-  maxQueries: field(z.int().min(2).default(1000), 'Queries before giving up.', { source: 'paper, section 4' }),
+  nInitial: field(z.int().min(1).default(5), 'Random patterns before the model.', { source: 'paper' }),
+  maxQueries: field(z.int().min(2).default(1000), 'Queries before giving up.', { source: 'paper' }),
   acquisition: field(
     z.enum(['ei', 'mean', 'ucb']).default('ei'),
     'ei: expected improvement. mean: the posterior mean. ucb: mean and two deviations.',
-    { source: 'paper, section 4.4' },
+    { source: 'paper' },
   ),
   nCandidates: field(z.int().min(16).max(65536).default(500), 'Points of the screening, half of them signs.', {
     source: 'paper',

@@ -20,28 +20,28 @@ import { type Scene, type Suggestion, sequentialMethod } from './sequential.js'
 import { bestTrial, trialEstimate } from './trials.js'
 
 const config = z.strictObject({
-  kernel: field(z.enum(KERNELS).default('rbf'), 'Squared exponential or Matérn 5/2.', { source: 'paper, section 5' }),
+  kernel: field(z.enum(KERNELS).default('rbf'), 'Squared exponential or Matérn 5/2.', { source: 'paper' }),
   lengthScale: field(
     z.union([z.number().positive(), z.array(z.number().positive())]).optional(),
     'Length of the kernel as a part of the range of a parameter, one for all or one each; learned when absent.',
-    { source: 'paper, section 5' },
+    { source: 'paper' },
   ),
   variance: field(
     z.number().positive().default(1),
     'Prior variance of the objective and of every constraint, where the length is given.',
-    { source: 'paper, section 5' },
+    { source: 'paper' },
   ),
   noise: field(z.number().positive().default(1e-6), 'Variance of the noise, where the length is given.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
   beta: field(z.number().min(0).default(3), 'Deviations between mean and bound.', {
-    source: 'paper, section 5',
+    source: 'paper',
     mutable: true,
   }),
   schedule: field(
     z.enum(['constant', 'grid']).default('constant'),
     'constant: beta. grid: sqrt(2 log(|X| t^2 pi^2 (1 + m) / (6 delta))) on a finite space X with m constraints.',
-    { source: 'paper, lemma 1' },
+    { source: 'paper' },
   ),
   delta: field(z.number().positive().max(1).default(0.1), 'Probability that a bound of `grid` fails.', {
     source: 'ours',

@@ -1,7 +1,7 @@
 /**
  * The acquisition of DuMBO: factors of an additive process agree on one point by the alternating direction method of
  * multipliers. A. Bardou, P. Thiran, T. Begin, "Relaxing the Additivity Constraints in Decentralized No-Regret
- * High-Dimensional Bayesian Optimization", ICLR 2024, arXiv 2305.19838, algorithms 1 and 2.
+ * High-Dimensional Bayesian Optimization", ICLR 2024, arXiv 2305.19838.
  *
  * A factor proposes values for its own variables and tells, of all it knows, its share of the variance there. It gets
  * back the sum of its neighbours' shares and the mean proposals of its variables.

@@ -25,13 +25,13 @@ const config = z.strictObject({
   factors: field(
     z.array(z.array(z.string()).min(1)).min(1).optional(),
     'Groups of parameters, by name, that the objective is a sum over; they may overlap. Inferred when absent.',
-    { source: 'paper, section 4' },
+    { source: 'paper' },
   ),
   maxFactorSize: field(z.int().min(1).optional(), 'Parameters of an inferred factor at most; no limit when absent.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
   samples: field(z.int().min(1).max(32).default(5), 'Decompositions that take part where they are inferred.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
   metropolisSteps: field(z.int().min(1).max(100).default(5), 'Steps from one sampled decomposition to the next.', {
     source: 'ours',
@@ -40,10 +40,10 @@ const config = z.strictObject({
   messages: field(
     z.boolean().default(true),
     'Factors tell each other their variances; without, each explores as if it were alone.',
-    { source: 'paper, section 4.2' },
+    { source: 'paper' },
   ),
   kernel: field(z.enum(KERNELS).default('matern52'), 'Matérn 5/2 or squared exponential.', {
-    source: 'paper, section 5',
+    source: 'paper',
   }),
   lengthScale: field(
     z.number().positive().optional(),
@@ -52,7 +52,7 @@ const config = z.strictObject({
       source: 'ours',
     },
   ),
-  nInitial: field(z.int().min(1).default(2), 'Space-filling trials before.', { source: 'paper, section 5' }),
+  nInitial: field(z.int().min(1).default(2), 'Space-filling trials before.', { source: 'paper' }),
   beta: field(
     z.number().min(0).default(0.2),
     'beta_t = sqrt(beta d log(2t)): deviations of the confidence bound after t trials in d parameters.',

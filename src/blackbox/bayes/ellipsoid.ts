@@ -64,8 +64,8 @@ export function closedForm(
 export type Ascent = { steps: number; rate: number }
 
 /**
- * Projected gradient ascent of sign f_w(u) from a start, over u in the unit cube (where it may move) and w in the ellipsoid. Parameters
- * are w = center + sqrt(beta) L^-T v with v in the unit ball. Steps that do not help are halved.
+ * Projected gradient ascent of sign f_w(u) from a start, over u in the unit cube (where it may move) and w in the
+ * ellipsoid: w = center + sqrt(beta) L^-T v with v in the unit ball. Steps that do not help are halved.
  */
 export function ascend(
   family: Family,

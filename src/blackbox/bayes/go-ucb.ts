@@ -23,7 +23,7 @@ const config = z.strictObject({
   model: field(
     z.enum(['network', 'generalized-linear', 'told']).default('network'),
     "network: one hidden layer of tanh. generalized-linear: a link function of a linear one, with constant. told: the client's own, whose values and gradients are asked.",
-    { source: 'paper, section 5' },
+    { source: 'paper' },
   ),
   hidden: field(z.int().min(1).max(64).default(8), 'Hidden units of the network.', { source: 'ours' }),
   link: field(z.enum(LINKS).default('identity'), 'Link of the generalized linear model.', { source: 'ours' }),
@@ -34,7 +34,7 @@ const config = z.strictObject({
   ),
   horizon: field(z.int().min(1).default(100), 'Trials T in all; lays out phase I.', { source: 'ours' }),
   nInitial: field(z.int().min(2).optional(), 'Trials of phase I; 4 sqrt(T) when absent.', {
-    source: 'paper, theorem 2, for the rate',
+    source: 'paper',
   }),
   lambda: field(z.number().positive().default(0.01), 'Regularization of the ellipsoid.', { source: 'paper' }),
   noise: field(

@@ -42,7 +42,7 @@ export const config = z.strictObject({
       })
       .optional(),
     'A parameter that makes evaluations cheaper and less true; worth is counted per cost.',
-    { source: 'Frazier 2018, section 5.5' },
+    { source: 'Frazier 2018, section 5.4' },
   ),
   environment: field(
     z

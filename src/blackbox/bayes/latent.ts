@@ -28,7 +28,7 @@ const NUGGET = 1e-6
 /** Rounds of local search, points of each, and the size of their steps. */
 const ROUNDS = 3
 const NEIGHBOURS = 32
-const STEP = 0.3
+const STEP = 0.5
 const UCB = 2
 
 /** Points of [-1, 1]^k, of the unit cube for the surrogate. */
@@ -106,12 +106,17 @@ export function latentModel(state: Latent, pending: readonly Float64Array[], kin
     maximize: (candidates: number, rng: Rng): Float64Array =>
       workspace().scope(() => {
         const scores = constant ? variances([...state.zs, ...open]) : fitted(state, open, kind)
-        const draw = (sign: boolean) =>
-          Float64Array.from({ length: size }, () => {
-            const v = 2 * rng.uniform() - 1
-            return sign ? Math.sign(v) || 1 : v
+        // One word of the generator a number, and one for all signs of a point: drawing costs as much as the model does.
+        const number = () => rng.word() / 2 ** 31 - 1
+        const numbers = () => Float64Array.from({ length: size }, number)
+        const signs = () => {
+          let bits = 0
+          return Float64Array.from({ length: size }, (_, i) => {
+            if (i % 32 === 0) bits = rng.word()
+            return (bits >>> (i % 32)) & 1 ? 1 : -1
           })
-        let points = Array.from({ length: candidates }, (_, i) => draw(i % 2 === 1))
+        }
+        let points = Array.from({ length: candidates }, (_, i) => (i % 2 === 1 ? signs() : numbers()))
         let best = { z: points[0], score: Number.NEGATIVE_INFINITY }
         for (let round = 0; round <= ROUNDS; round++) {
           scores(points).forEach((score, i) => {
@@ -119,7 +124,7 @@ export function latentModel(state: Latent, pending: readonly Float64Array[], kin
           })
           const step = STEP / 2 ** round
           points = Array.from({ length: NEIGHBOURS }, () =>
-            best.z.map((v) => Math.min(1, Math.max(-1, v + step * rng.normal()))),
+            best.z.map((v) => Math.min(1, Math.max(-1, v + step * number()))),
           )
         }
         return best.z

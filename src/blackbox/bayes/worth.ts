@@ -54,7 +54,7 @@ export const improvementProbability = (worlds: readonly World[]): Worth =>
 export const confidenceBound = (worlds: readonly World[], beta: number): Worth =>
   pointwise(worlds, (mean, deviation) => beta * deviation - mean)
 
-type Judged = { design: Design; whites: Float64Array[]; white: Float64Array }
+type Judged = { design: Design; white: Float64Array }
 
 function judge(process: Process, design: Design): Judged {
   const whites = design.map(({ u }) => process.whiten(u))
@@ -62,7 +62,7 @@ function judge(process: Process, design: Design): Judged {
   design.forEach(({ weight }, k) => {
     for (let i = 0; i < white.length; i++) white[i] += weight * whites[k][i]
   })
-  return { design, whites, white }
+  return { design, white }
 }
 
 /** Posterior mean of a design. Weights sum to 1. */
