@@ -41,6 +41,10 @@ import { method as particlesParticleGd } from './particles/particle-gd.js'
 import { method as promptApo } from './prompt/apo.js'
 import { method as promptIterateRefine } from './prompt/iterate-refine.js'
 import { method as promptOpro } from './prompt/opro.js'
+import { method as promptScatteredForest } from './prompt/scattered-forest.js'
+import { method as rankingActiveRanking } from './ranking/active-ranking.js'
+import { method as rankingBestExpert } from './ranking/best-expert.js'
+import { method as rankingYetiloss } from './ranking/yetiloss.js'
 import { method as rankingZoRankSgd } from './ranking/zo-rank-sgd.js'
 import { method as samplingRandom } from './sampling/random.js'
 import { method as samplingSobol } from './sampling/sobol.js'
@@ -53,7 +57,13 @@ import { method as zerothUlr } from './zeroth/ulr.js'
 import { method as zerothZoFrankWolfe } from './zeroth/zo-frank-wolfe.js'
 import { method as zerothZoSmoothedAgd } from './zeroth/zo-smoothed-agd.js'
 import { pruner as pruningAsha } from './pruning/asha.js'
+import { pruner as pruningHyperband } from './pruning/hyperband.js'
 import { pruner as pruningMedian } from './pruning/median.js'
+import { pruner as pruningPatient } from './pruning/patient.js'
+import { pruner as pruningPercentile } from './pruning/percentile.js'
+import { pruner as pruningSuccessiveHalving } from './pruning/successive-halving.js'
+import { pruner as pruningThreshold } from './pruning/threshold.js'
+import { pruner as pruningWilcoxon } from './pruning/wilcoxon.js'
 
 export const methods: readonly AnyMethod[] = [
   banditsEpsilonGreedy,
@@ -96,6 +106,10 @@ export const methods: readonly AnyMethod[] = [
   promptApo,
   promptIterateRefine,
   promptOpro,
+  promptScatteredForest,
+  rankingActiveRanking,
+  rankingBestExpert,
+  rankingYetiloss,
   rankingZoRankSgd,
   samplingRandom,
   samplingSobol,
@@ -111,5 +125,11 @@ export const methods: readonly AnyMethod[] = [
 
 export const pruners: readonly AnyPruner[] = [
   pruningAsha,
+  pruningHyperband,
   pruningMedian,
+  pruningPatient,
+  pruningPercentile,
+  pruningSuccessiveHalving,
+  pruningThreshold,
+  pruningWilcoxon,
 ]

@@ -34,12 +34,13 @@ export function addServeCommands(program: Command): void {
       const where = config.store === 'memory' ? 'in memory: gone when the server stops' : config.dataDir
       const onReady = (line: string) => {
         if (json) return print(line)
-        const { host, grpcPort, httpPort, version } = JSON.parse(line)
+        const { host, grpcPort, httpPort, version, engine } = JSON.parse(line)
         const scheme = config.tls ? 'https' : 'http'
         print(`asktell ${version}`)
         print(`  gRPC  ${host}:${grpcPort}`)
         print(`  HTTP  ${scheme}://${host}:${httpPort}  (docs at /docs)`)
         print(`  data  ${where}`)
+        print(`  rules on ${engine}`)
       }
       closeOnSignals(await startServer(config, { onReady }))
     })

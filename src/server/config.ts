@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { AsktellError, type Issue } from '../core/errors.js'
+import { ENGINES } from '../core/method.js'
 import { field, fieldPath } from '../core/schema.js'
 
 const port = z.int().min(0).max(65535)
@@ -48,9 +49,15 @@ export const configSchema = z.strictObject({
     positive.default(2000),
     'Changes of a session after which its state is written anew, so that less is replayed after a crash.',
   ),
-  engine: field(z.enum(['wasm', 'interpreter']).default('wasm'), 'Engine of gradient rules.'),
+  engine: field(
+    z.enum(['auto', ...ENGINES]).default('wasm'),
+    'Engine of the rules of new sessions; auto takes the best that runs here.',
+  ),
   maxMessageBytes: field(positive.default(64 << 20), 'Largest message or body taken.'),
-  maxGradientBytes: field(positive.default(2 ** 31), 'Most gradient bytes that one stream may send ahead of its step.'),
+  maxGradientBytes: field(
+    positive.default(2 ** 31),
+    'Most bytes of gradients, decoded, that a stream may send ahead of its step or that a step may hold.',
+  ),
   maxConcurrentStreams: field(positive.default(1024), 'Calls at the same time on one gRPC connection.'),
   drainSeconds: field(z.number().min(0).default(10), 'Time for calls in flight after SIGTERM.'),
   llmEndpoints: field(

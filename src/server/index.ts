@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs'
 import type { Tracer } from '@opentelemetry/api'
 import type { Logger } from 'pino'
+import { AsktellError } from '../core/errors.js'
+import type { EngineId } from '../core/method.js'
 import type { Sessions } from '../sessions/api.js'
-import { createSessions, type Store } from '../sessions/index.js'
+import { chooseEngine, createSessions, type Engine, type Store } from '../sessions/index.js'
 import { LmdbStore } from '../sessions/stores/lmdb.js'
 import { MemoryStore } from '../sessions/stores/memory.js'
 import { Authorizer } from './auth.js'
@@ -39,11 +41,14 @@ export type Parts = {
 
 export async function startServer(config: Config, parts: Parts = {}): Promise<RunningServer> {
   const log = parts.log ?? createLog(config.logLevel)
+  const engine = await chosenEngine(config)
+  log.info({ engine: engine.id, why: engine.why }, 'engine')
   const tracing = parts.tracer
     ? { tracer: parts.tracer, close: async () => {} }
     : await createTracer(config.otlpEndpoint)
   const telemetry: Telemetry = new Telemetry(log, tracing.tracer, () => dispatcher.active)
-  const sessions = parts.sessions ?? (await openSessions(config, telemetry, parts.onFatal ?? (() => process.exit(1))))
+  const sessions =
+    parts.sessions ?? (await openSessions(config, engine.id, telemetry, parts.onFatal ?? (() => process.exit(1))))
   const resolver = new Resolver(sessions, config.llmEndpoints, { warn: (message, fields) => log.warn(fields, message) })
   const { maxGradientBytes } = config
   const dispatcher = new Dispatcher(createService(sessions, telemetry, resolver, { maxGradientBytes }), telemetry)
@@ -72,7 +77,7 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<Ru
   }
   try {
     transports.push(await startGrpc(config, dispatcher, authorizer))
-    transports.push(await startHttp(config, dispatcher, authorizer, telemetry, { version, notReady }))
+    transports.push(await startHttp(config, dispatcher, authorizer, telemetry, { version, engine, notReady }))
     await resolver.start()
   } catch (error) {
     await close(AbortSignal.abort())
@@ -81,7 +86,8 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<Ru
   const [grpc, http] = transports
   let closing: Promise<void> | undefined
   const { host } = config
-  const ready = { ready: true, host, grpcPort: grpc.port, httpPort: http.port, pid: process.pid, version }
+  const ports = { grpcPort: grpc.port, httpPort: http.port }
+  const ready = { ready: true, host, ...ports, pid: process.pid, version, engine: engine.id }
   log.info(ready, 'listening')
   ;(parts.onReady ?? ((line) => process.stdout.write(`${line}\n`)))(JSON.stringify(ready))
   return {
@@ -92,7 +98,22 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<Ru
   }
 }
 
-function openSessions(config: Config, telemetry: Telemetry, onFatal: (error: Error) => void): Promise<Sessions> {
+async function chosenEngine(config: Config): Promise<Engine> {
+  try {
+    return await chooseEngine(config.engine)
+  } catch (cause) {
+    if (!(cause instanceof AsktellError)) throw cause
+    const { message } = cause
+    throw new AsktellError('CONFIG_INVALID', `engine: ${message}`, { issues: [{ path: 'engine', message }], cause })
+  }
+}
+
+function openSessions(
+  config: Config,
+  engine: EngineId,
+  telemetry: Telemetry,
+  onFatal: (error: Error) => void,
+): Promise<Sessions> {
   const fatal = (error: Error) => {
     telemetry.log.fatal({ err: error }, 'the store failed')
     onFatal(error)
@@ -100,7 +121,7 @@ function openSessions(config: Config, telemetry: Telemetry, onFatal: (error: Err
   const store: Store = config.store === 'memory' ? new MemoryStore() : new LmdbStore(config.dataDir, { fatal })
   return createSessions({
     store: timed(store, telemetry),
-    engine: config.engine,
+    engine,
     limits: { snapshotRecords: config.snapshotRecords },
     hooks: { warn: (message, fields) => telemetry.log.warn(fields, message), fatal },
   })

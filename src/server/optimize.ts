@@ -1,11 +1,11 @@
 /** Optimize: Step as a stream, with gradients and products that may come ahead in chunks. */
 import type { GradientChunk, OptimizeRequest, StepResponse } from '../core/gen/asktell/v1/service_pb.js'
-import type { TensorSpec, Tensors } from '../core/tensor.js'
+import type { Tensors } from '../core/tensor.js'
 import { type Call, until } from './call.js'
 import { fail, idOf, quote } from './codec/basics.js'
-import type { Ahead } from './codec/query.js'
+import type { Ahead, Layout } from './codec/query.js'
 import { giveBack } from './codec/staging.js'
-import { TensorAssembler } from './codec/tensors.js'
+import { allowance, type Reserve, TensorAssembler } from './codec/tensors.js'
 import { draining } from './errors.js'
 import type { Steps } from './steps.js'
 
@@ -20,18 +20,18 @@ export async function* optimize(
   maxGradientBytes: number,
 ): AsyncGenerator<StepResponse> {
   let name = ''
-  let specs: readonly TensorSpec[] = []
+  let layout: Layout = { specs: [], encodings: {} }
   const chunks = new Chunks(maxGradientBytes)
   for await (const { message } of until(requests, call.draining, draining)) {
     switch (message.case) {
       case 'chunk':
         if (!name) fail('chunk', 'the first request of a stream is a step: it names the session')
-        chunks.add(message.value, specs)
+        chunks.add(message.value, layout)
         break
       case 'step': {
         const request = message.value
         if (!name) {
-          specs = await steps.manifest(idOf('sessions', request.name, 'step.name'))
+          layout = await steps.layout(idOf('sessions', request.name, 'step.name'))
           name = request.name
         } else if (request.name && request.name !== name)
           fail('step.name', `this stream is of ${quote(name)}, got ${quote(request.name)}`)
@@ -54,26 +54,25 @@ type Part = 'gradients' | 'products'
 /** Gradients and products under assembly: by query, by point or direction. */
 class Chunks {
   private queries = new Map<string, { [part in Part]?: Map<number, TensorAssembler> }>()
-  private bytes = 0
+  private reserve: Reserve
 
-  constructor(private readonly maxBytes: number) {}
+  constructor(private readonly maxBytes: number) {
+    this.reserve = allowance(maxBytes, 'chunk')
+  }
 
-  add({ queryId, point, tensor, product }: GradientChunk, specs: readonly TensorSpec[]): void {
+  add({ queryId, point, tensor, product }: GradientChunk, { specs, encodings }: Layout): void {
     if (!tensor) return fail('chunk.tensor', 'is missing')
     let parts = this.queries.get(queryId)
     if (!parts) this.queries.set(queryId, (parts = {}))
     const part = product ? 'products' : 'gradients'
     const points = (parts[part] ??= new Map())
     let assembler = points.get(point)
-    if (!assembler) points.set(point, (assembler = new TensorAssembler(specs, 'OBSERVATION_INVALID', this.reserve)))
+    if (!assembler) {
+      const takes = product ? [] : encodings.gradients
+      points.set(point, (assembler = new TensorAssembler(specs, 'OBSERVATION_INVALID', this.reserve, takes)))
+    }
     // A chunk is all that its message holds.
     if (assembler.add(tensor, 'chunk.tensor')) giveBack(tensor.data)
-  }
-
-  private readonly reserve = (bytes: number) => {
-    this.bytes += bytes
-    if (this.bytes > this.maxBytes)
-      fail('chunk', `gradients of more than ${this.maxBytes} bytes wait for their step`, 'MESSAGE_TOO_LARGE')
   }
 
   /** All that came, complete, and starts anew. */
@@ -84,7 +83,7 @@ class Chunks {
       taken.set(queryId, Object.fromEntries(entries))
     }
     this.queries = new Map()
-    this.bytes = 0
+    this.reserve = allowance(this.maxBytes, 'chunk')
     return taken
   }
 }

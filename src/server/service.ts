@@ -55,7 +55,7 @@ export function createService(
   limits: { maxGradientBytes: number },
 ): Implementation {
   const catalogue = new Catalogue()
-  const steps = new Steps(sessions, telemetry)
+  const steps = new Steps(sessions, telemetry, limits.maxGradientBytes)
 
   const inSpan = <T>(name: string, call: Call, work: () => Promise<T>) =>
     telemetry.span(`session.${name}`, {}, call, work)

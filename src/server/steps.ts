@@ -1,9 +1,11 @@
 /** Asking and telling: Ask, Tell and Step are one operation of a session, between messages and domain. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { Duration } from '@bufbuild/protobuf/wkt'
+import { DENSITY, isLossy, type Lossy } from '../core/encodings/index.js'
 import type { Observation, PointSchema } from '../core/gen/asktell/v1/query_pb.js'
 import {
   type AskRequest,
+  type Held as ProtoHeld,
   type StepRequest,
   type StepResponse,
   StepResponseSchema,
@@ -11,14 +13,16 @@ import {
 } from '../core/gen/asktell/v1/service_pb.js'
 import type { Dtype as ProtoDtype } from '../core/gen/asktell/v1/tensor_pb.js'
 import type { Point } from '../core/query.js'
-import type { Dtype, TensorSpec, Tensors } from '../core/tensor.js'
+import type { Dtype, Tensors } from '../core/tensor.js'
 import type { Mutation, Sessions, StepInput } from '../sessions/api.js'
 import { RESOLVER, shortOf } from '../sessions/index.js'
 import { type Call, linked } from './call.js'
 import { count, duration, fail, idOf, int64, quote, seconds } from './codec/basics.js'
+import { type DeltaFormat, type Held, heldFromProto, tensorsForHolder } from './codec/held.js'
 import {
   type Ahead,
-  manifest,
+  type Layout,
+  layoutOf,
   observationFromProto,
   pointFromProto,
   pointToProto,
@@ -26,17 +30,19 @@ import {
 } from './codec/query.js'
 import { states } from './codec/session.js'
 import { giveBack } from './codec/staging.js'
-import { dtypes } from './codec/tensors.js'
+import { allowance, encodings, tensorsToProto } from './codec/tensors.js'
 import { draining } from './errors.js'
 import type { Telemetry } from './telemetry.js'
 
 /** What came ahead of a step, by query id. */
 export type Chunked = ReadonlyMap<string, Ahead>
-type PointOptions = { omitTensors?: boolean; encoding: Dtype | undefined; queryId?: string }
-type Answer = { omitTensors: boolean; encoding: ProtoDtype; path: string }
+/** How the tensors of an answer travel: all of them in `encoding`, or those of the first point for a copy of the client. */
+type Format = { encoding: Dtype | undefined; delta?: DeltaFormat & { held: Held } }
+type PointOptions = Format & { omitTensors?: boolean; queryId?: string }
+type Answer = { omitTensors: boolean; encoding: ProtoDtype; held?: ProtoHeld; path: string }
 
 const MAX_COUNT = 10_000
-const MAX_MANIFESTS = 10_000
+const MAX_LAYOUTS = 10_000
 
 export const mutation = (request: { requestId: string; expectedRevision?: bigint }): Mutation => ({
   requestId: request.requestId || undefined,
@@ -44,35 +50,36 @@ export const mutation = (request: { requestId: string; expectedRevision?: bigint
 })
 
 export class Steps {
-  /** By session: a space never changes, and is looked up for every tensor that comes or goes. */
-  private readonly manifests = new Map<string, Promise<readonly TensorSpec[]>>()
+  /** By session: looked up for every tensor that comes or goes. */
+  private readonly layouts = new Map<string, Promise<Layout>>()
 
   constructor(
     private readonly sessions: Sessions,
     private readonly telemetry: Telemetry,
+    private readonly maxGradientBytes: number,
   ) {}
 
-  /** The tensors of a session's space. */
-  manifest(id: string): Promise<readonly TensorSpec[]> {
-    const { manifests } = this
-    let specs = manifests.get(id)
-    if (!specs) {
-      specs = this.sessions.get(id, { stateHash: false }).then((info) => manifest(info.problem))
-      specs.catch(() => manifests.delete(id))
-      if (manifests.size >= MAX_MANIFESTS) manifests.delete(manifests.keys().next().value as string)
-      manifests.set(id, specs)
+  layout(id: string): Promise<Layout> {
+    const { layouts } = this
+    let layout = layouts.get(id)
+    if (!layout) {
+      layout = this.sessions.get(id, { stateHash: false }).then(layoutOf)
+      layout.catch(() => layouts.delete(id))
+      if (layouts.size >= MAX_LAYOUTS) layouts.delete(layouts.keys().next().value as string)
+      layouts.set(id, layout)
     }
-    return specs
+    return layout
   }
 
   /** The session is gone; its id may come back with another space. */
   forget(id: string): void {
-    this.manifests.delete(id)
+    this.layouts.delete(id)
   }
 
   async ask(request: AskRequest, call: Call): Promise<StepResponse> {
     const id = idOf('sessions', request.name)
-    const specs = request.enqueue.some((point) => point.kind.case === 'tensors') ? await this.manifest(id) : []
+    const tensorial = request.enqueue.some((point) => point.kind.case === 'tensors')
+    const { specs } = tensorial ? await this.layout(id) : NO_TENSORS
     const input: StepInput = {
       ...mutation(request),
       count: wanted(request.count, 'count'),
@@ -80,7 +87,7 @@ export class Steps {
       enqueue: request.enqueue.map((point, i) => pointFromProto(point, specs, `enqueue[${i}]`)),
       worker: workerName(request.worker, 'worker'),
     }
-    return this.run(id, input, { omitTensors: request.omitTensors, encoding: request.encoding, path: '' }, call)
+    return this.run(id, input, answerOf(request, ''), call)
   }
 
   async tell(request: TellRequest, call: Call): Promise<StepResponse> {
@@ -101,32 +108,55 @@ export class Steps {
       wait: milliseconds(request.wait, `${path}wait`),
       worker: workerName(request.worker, `${path}worker`),
     }
-    return this.run(id, input, { omitTensors: request.omitTensors, encoding: request.encoding, path }, call)
+    return this.run(id, input, answerOf(request, path), call)
   }
 
   /** Points with their views resolved; undefined when they are of a query that has been answered meanwhile. */
-  async points(id: string, points: readonly Point[], { omitTensors, encoding, queryId }: PointOptions) {
+  async points(id: string, points: readonly Point[], { omitTensors, encoding, delta, queryId }: PointOptions) {
     const out: MessageInitShape<typeof PointSchema>[] = []
     for (const point of points) {
-      const tensorial = point.kind === 'view' || point.kind === 'tensors'
-      const specs = tensorial ? await this.manifest(id) : []
-      const write = (tensors: Tensors | undefined) => pointToProto(point, specs, encoding, tensors)
-      const written =
-        point.kind === 'view' && !omitTensors
-          ? await this.sessions.view(id, point.name, write, queryId)
-          : write(point.kind === 'tensors' && !omitTensors ? point.tensors : undefined)
-      if (!written) return undefined
-      out.push(written)
+      if (omitTensors || (point.kind !== 'view' && point.kind !== 'tensors')) {
+        out.push(pointToProto(point))
+        continue
+      }
+      const { specs } = await this.layout(id)
+      const copies = delta && out.length === 0 ? await this.sessions.copies(id) : undefined
+      const write = (tensors: Tensors) =>
+        copies && delta
+          ? tensorsForHolder(tensors, specs, delta, delta.held, copies)
+          : tensorsToProto(tensors, specs, encoding)
+      const tensors =
+        point.kind === 'view' ? await this.sessions.view(id, point.name, write, queryId) : write(point.tensors)
+      if (!tensors) return undefined
+      out.push(pointToProto(point, tensors))
     }
     return out
+  }
+
+  /** Refuses what the session does not give. */
+  private async format(id: string, { encoding, held, path }: Answer): Promise<Format> {
+    const name: Dtype | Lossy | undefined = encodings.read(encoding, `${path}encoding`)
+    const lossy = name && isLossy(name) ? name : undefined
+    const plain = lossy ? undefined : (name as Dtype | undefined)
+    if (!held) {
+      if (lossy) fail(`${path}encoding`, `${lossy} is for deltas: held must say what the client holds`)
+      return { encoding: plain }
+    }
+    const { parameters = [], density = DENSITY } = (await this.layout(id)).encodings
+    if (lossy && !parameters.includes(lossy))
+      fail(`${path}encoding`, `the session gives no ${lossy}; it was created with ${parameters.join(', ') || 'none'}`)
+    return { encoding: plain, delta: { encoding: name, density, held: heldFromProto(held, `${path}held`) } }
   }
 
   private async observations(id: string, list: readonly Observation[], path: string, chunked?: Chunked) {
     const tensorial = list.some(
       (o) => o.gradients.length > 0 || o.products.length > 0 || o.point?.kind.case === 'tensors',
     )
-    const specs = tensorial ? await this.manifest(id) : []
-    return list.map((o, i) => observationFromProto(o, specs, `${path}observations[${i}]`, chunked?.get(o.queryId)))
+    const layout = tensorial ? await this.layout(id) : NO_TENSORS
+    const reserve = allowance(this.maxGradientBytes, `${path}observations`)
+    return list.map((o, i) =>
+      observationFromProto(o, layout, `${path}observations[${i}]`, chunked?.get(o.queryId), reserve),
+    )
   }
 
   private run(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
@@ -136,7 +166,7 @@ export class Steps {
 
   private async runStep(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
     const { sessions, telemetry } = this
-    const encoding = dtypes.read(answer.encoding, `${answer.path}encoding`)
+    const format = await this.format(id, answer)
     // A wait ends with the drain; a step that does not wait is finished.
     const { signal, release } = input.wait ? linked(call.signal, call.draining) : { signal: call.signal, release() {} }
     try {
@@ -152,7 +182,7 @@ export class Steps {
       }
       const queries = []
       for (const query of result.queries) {
-        const options = { omitTensors: answer.omitTensors, encoding, queryId: query.id }
+        const options = { ...format, omitTensors: answer.omitTensors, queryId: query.id }
         const points = await this.points(id, query.points, options)
         if (points) queries.push(queryToProto(query, points))
       }
@@ -177,6 +207,15 @@ export class Steps {
     }
   }
 }
+
+const NO_TENSORS: Layout = { specs: [], encodings: {} }
+
+const answerOf = ({ omitTensors, encoding, held }: AskRequest | StepRequest, path: string): Answer => ({
+  omitTensors,
+  encoding,
+  held,
+  path,
+})
 
 /**
  * Whether a wait that the drain cut short may be sent again, and so ends with UNAVAILABLE: it has told nothing, or has a

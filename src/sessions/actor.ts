@@ -92,9 +92,11 @@ export class Actor {
   get busy(): boolean {
     return this.running || this.jobs.length > 0 || this.outbox.busy || this.wakers.size > 0
   }
-  /** Bytes that the session takes, by its last snapshot and the journal since. */
+  /** Bytes that the session takes, by its last snapshot, the journal since, and what is known of its clients. */
   get size(): number {
-    return this.loaded ? this.loaded.snapshotBytes + this.loaded.tail.bytes : 0
+    if (!this.loaded) return 0
+    const { snapshotBytes, tail, session } = this.loaded
+    return snapshotBytes + tail.bytes + session.copies.bytes
   }
 
   // --- Mailbox ---

@@ -1,13 +1,21 @@
 /** What the server calls: sessions in domain types, no transport and no proto. Implemented by SessionManager. */
+import type { Lossy } from '../core/encodings/index.js'
 import type { Estimate } from '../core/method.js'
 import type { Observation, Point, Query, Usage } from '../core/query.js'
 import type { Params, Problem } from '../core/space.js'
 import type { Tensors } from '../core/tensor.js'
+import type { Copies } from './copies.js'
 
 export type Durability = 'journal' | 'snapshot'
 export type SessionState = 'running' | 'paused' | 'done'
 /** Zero or absent: no limit. */
 export type Budget = { maxEvaluations?: number; maxCalls?: number; maxTokens?: number; maxMoney?: number }
+
+/**
+ * Lossy encodings that a session takes for gradients, and gives for deltas of parameters. `density` is the share of the
+ * elements that `top-k` keeps of a delta, 0.01 when absent.
+ */
+export type Encodings = { gradients?: readonly Lossy[]; parameters?: readonly Lossy[]; density?: number }
 
 /** What a client decides when it creates a session. */
 export type SessionSpec = {
@@ -26,6 +34,7 @@ export type SessionSpec = {
   labels?: Record<string, string>
   /** Kinds of want the client can answer; unchecked when absent. */
   offers?: readonly string[]
+  encodings?: Encodings
 }
 
 export type SessionInfo = SessionSpec & {
@@ -130,6 +139,8 @@ export interface Sessions {
    * id of the point's query: undefined when that has been answered, and the tensors may be others.
    */
   view<T>(id: string, name: string, read: (tensors: Tensors) => T, queryId?: string): Promise<T | undefined>
+  /** What clients of the session hold. Another one after the session has left memory. */
+  copies(id: string): Promise<Copies>
   report(id: string, input: ReportInput): Promise<ReportResult>
   estimate(id: string): Promise<Estimate & { revision: number }>
   trials(id: string, options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<Trial>>

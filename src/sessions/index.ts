@@ -13,6 +13,7 @@ import { LmdbStore } from './stores/lmdb.js'
 import { MemoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
 
+export { type Choice as Engine, chooseEngine } from '../optimizers/engines/choose.js'
 export type { Hooks, Limits } from './context.js'
 export { RESOLVER } from './queries.js'
 export { shortOf } from './step.js'

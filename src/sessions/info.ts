@@ -14,7 +14,7 @@ export function withoutInitial(spec: Spec): Spec {
 
 /** With an empty state hash. */
 export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...head }: Head): SessionInfo {
-  const { method, problem, pruner, durability, resolver, seed, lease, offers, createTime, forkedFrom } = spec
+  const { method, problem, pruner, durability, resolver, seed, lease, offers, encodings, createTime, forkedFrom } = spec
   return {
     id,
     method,
@@ -25,6 +25,7 @@ export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...h
     seed,
     lease,
     offers,
+    encodings,
     createTime,
     forkedFrom,
     ...settings,

@@ -21,6 +21,7 @@ import type {
 } from './api.js'
 import { exportFile, importFile } from './archive.js'
 import { type Context, notFound } from './context.js'
+import type { Copies } from './copies.js'
 import { pageSize, pageToken, parseFilter, readPageToken, wrongToken } from './filter.js'
 import { frame } from './frame.js'
 import { ENUMS, FIELDS, readField, TRIAL_ENUMS, toInfo, withoutInitial } from './info.js'
@@ -313,6 +314,10 @@ export class SessionManager implements Sessions {
     if (queryId !== undefined && !session.query(queryId)) return undefined
     const tensors = session.host.view(name)
     return read(tensors instanceof Promise ? await tensors : tensors)
+  }
+
+  async copies(id: string): Promise<Copies> {
+    return (await (await this.actor(id)).peek()).copies
   }
 
   async report(id: string, input: ReportInput): Promise<ReportResult> {

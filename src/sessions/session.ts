@@ -9,6 +9,7 @@ import type { AnyPruner, Decision, PrunerEvent, PrunerRun } from '../core/pruner
 import type { Event, Observation, Point, Query, Usage, Want } from '../core/query.js'
 import { encodeTree, type Tree } from '../core/tree.js'
 import type { LeasedQuery, SessionState, Trial, TrialState, WatchEvent } from './api.js'
+import { Copies } from './copies.js'
 import type { Host, Reaction } from './host/host.js'
 import type { Settings, Spec } from './negotiate.js'
 import { evaluates, type Open, Queries, type QueriesTree, RESOLVER } from './queries.js'
@@ -42,6 +43,7 @@ export class Session {
   counts = { asked: 0, told: 0, failed: 0, pruned: 0 }
   usage: Required<Usage> = { calls: 0, promptTokens: 0, completionTokens: 0, money: 0 }
   trials: Trial[] = []
+  readonly copies = new Copies()
   private evaluations = 0
   private readonly queries: Queries
   /** Queries that the session made itself, for points that clients brought. */

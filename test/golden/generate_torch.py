@@ -203,6 +203,7 @@ def matrices():
         ("muon", {"learningRate": 0.05, "momentum": 0.8, "nesterov": False, "scaling": "match-rms-adamw", "weightDecay": 0.1,
                   "iterations": 4}, "Muon",
          {"lr": 0.05, "momentum": 0.8, "nesterov": False, "adjust_lr_fn": "match_rms_adamw", "weight_decay": 0.1, "ns_steps": 4}),
+        ("adafactor", {}, "Adafactor", {"lr": 0.01}),
         ("asgd", {"learningRate": 0.1, "averageFrom": 0}, "ASGD", {"lr": 0.1, "t0": 0}),
         ("asgd", {"learningRate": 0.1, "lambda": 0.02, "alpha": 0.6, "averageFrom": 7, "weightDecay": 0.1}, "ASGD",
          {"lr": 0.1, "lambd": 0.02, "alpha": 0.6, "t0": 7, "weight_decay": 0.1}),
@@ -297,6 +298,28 @@ def training():
     }
 
 
+def lbfgs():
+    """Steps of LBFGS of one iteration each, without a line search."""
+    found = []
+    for problem, rate, history in [("quadratic", 1.0, 10), ("quadratic", 0.5, 2), ("rosenbrock", 0.2, 5)]:
+        function, start = PROBLEMS[problem]
+        x = torch.tensor(start, requires_grad=True)
+        optimizer = torch.optim.LBFGS([x], lr=rate, max_iter=1, history_size=history, tolerance_grad=0, tolerance_change=0)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = function(x)
+            loss.backward()
+            return loss
+
+        points = []
+        for _ in range(12):
+            optimizer.step(closure)
+            points.append(x.detach().tolist())
+        found.append({"problem": problem, "start": start, "learningRate": rate, "memory": history, "trajectory": points})
+    return found
+
+
 def in_double():
     """Muon orthogonalizes in bfloat16; here, in double precision, as this library does."""
     import torch.optim._muon as muon
@@ -322,5 +345,5 @@ if __name__ == "__main__":
     target.write_text(json.dumps({"torch": torch.__version__, "cases": cases}) + "\n")
 
     in_double()
-    more = {"torch": torch.__version__, "schedules": schedules(), "matrices": matrices(), "training": training()}
+    more = {"torch": torch.__version__, "schedules": schedules(), "matrices": matrices(), "training": training(), "lbfgs": lbfgs()}
     pathlib.Path(__file__).with_name("torch-training.json").write_text(json.dumps(more) + "\n")

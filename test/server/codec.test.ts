@@ -11,7 +11,7 @@ import type { Want } from '../../src/core/query.js'
 import type { Space } from '../../src/core/space.js'
 import { DTYPES, type Dtype, type FloatArray, type TensorSpec } from '../../src/core/tensor.js'
 import { Encoded } from '../../src/server/codec/encoded.js'
-import { observationFromProto, wantToProto } from '../../src/server/codec/query.js'
+import { type Layout, observationFromProto, wantToProto } from '../../src/server/codec/query.js'
 import { sessionPath, spaceFromProto, spaceToProto } from '../../src/server/codec/space.js'
 import { decodeInto, encode, TensorAssembler, tensorsFromProto } from '../../src/server/codec/tensors.js'
 import { protocolPath } from '../../src/server/errors.js'
@@ -176,7 +176,7 @@ describe('whole tensors', () => {
 })
 
 describe('curvature and quantities', () => {
-  const specs: TensorSpec[] = [{ name: 'w', shape: [2], dtype: 'f32' }]
+  const layout: Layout = { specs: [{ name: 'w', shape: [2], dtype: 'f32' }], encodings: {} }
   const w = (data: Uint8Array, more: object = {}) => ({ name: 'w', data, ...more })
   const observation = (fields: object) => create(ObservationSchema, { queryId: 'q', ...fields })
 
@@ -197,7 +197,7 @@ describe('curvature and quantities', () => {
           products: [{ tensors: [w(data, { dtype: i + 1 })] }],
           quantities: [{ tensors: [w(data, { dtype: i + 1 })] }],
         }),
-        specs,
+        layout,
         'o',
       )
       expect(products).toEqual([{ w: Float32Array.of(1, -0.5) }])
@@ -205,7 +205,7 @@ describe('curvature and quantities', () => {
     }
     const untyped = observationFromProto(
       observation({ quantities: [{ tensors: [{ name: 'J', data: encode(Float64Array.of(7), 'f64') }] }] }),
-      specs,
+      layout,
       'o',
     )
     expect(untyped.quantities).toEqual([{ J: Float64Array.of(7) }])
@@ -215,7 +215,7 @@ describe('curvature and quantities', () => {
     const data = encode(Float64Array.of(1, 2), 'f64')
     const refused = (fields: object) => {
       try {
-        observationFromProto(observation(fields), specs, 'o')
+        observationFromProto(observation(fields), layout, 'o')
       } catch (error) {
         return (error as AsktellError).issues.map(({ path }) => path)
       }

@@ -7,8 +7,10 @@ import { checkSpace } from '../../src/core/space.js'
 import type { FloatArray } from '../../src/core/tensor.js'
 import { elements } from '../../src/core/tensor.js'
 import type { LeasedQuery, SessionInfo, Sessions, StepInput, StepResult, WatchEvent } from '../../src/sessions/api.js'
+import { Copies } from '../../src/sessions/copies.js'
 
 type Held = {
+  copies: Copies
   info: SessionInfo
   open: Map<string, LeasedQuery>
   answered: Map<string, StepResult>
@@ -71,11 +73,20 @@ export function fakeSessions(): FakeSessions {
           parameters[name] =
             space.initial?.[name]?.slice() ?? (dtype === 'f64' ? new Float64Array(n) : new Float32Array(n))
         }
-      const session: Held = { info, open: new Map(), answered: new Map(), parameters, events: [], changed: () => {} }
+      const session: Held = {
+        copies: new Copies(),
+        info,
+        open: new Map(),
+        answered: new Map(),
+        parameters,
+        events: [],
+        changed: () => {},
+      }
       held.set(id, session)
       emit(session, 'created')
       return { ...info }
     },
+    copies: async (id) => find(id).copies,
     get: async (id) => ({ ...find(id).info }),
     list: async () => ({ items: [...held.values()].map(({ info }) => info), nextPageToken: '' }),
     async update(id, patch) {

@@ -110,6 +110,23 @@ const CASES: { [what: string]: Case } = {
     'OBSERVATION_INVALID',
     'observations[0].gradients[0].tensors[1].offset',
   ],
+  'a product without its tensor': [
+    'step',
+    { name: 'sessions/tensors', observations: [{ queryId: 'q0', products: [{}] }] },
+    'OBSERVATION_INVALID',
+    'observations[0].products[0]',
+  ],
+  'a quantity in pieces': [
+    'step',
+    {
+      name: 'sessions/tensors',
+      observations: [
+        { queryId: 'q0', quantities: [{ tensors: [{ name: 'J', data: new Uint8Array(8), offset: 1n }] }] },
+      ],
+    },
+    'OBSERVATION_INVALID',
+    'observations[0].quantities[0].tensors[0].offset',
+  ],
   'a tensor in a search space': [
     'step',
     { name: 'sessions/search', observations: [{ queryId: 'q0', gradients: [{ tensors: [{ name: 'w' }] }] }] },

@@ -1,6 +1,7 @@
 import { connect } from 'node:http2'
 import { createConnection } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
+import { Dtype } from '../../src/core/gen/asktell/v1/tensor_pb.js'
 import type { WatchEvent } from '../../src/sessions/api.js'
 import { type Grpc, harness, json, refusal, searchSession, sse, tensorSession } from './clients.js'
 
@@ -173,6 +174,17 @@ describe('Optimize', () => {
         message: { case: 'chunk', value: { queryId: 'q', point, tensor: { name: 'w', data: new Uint8Array(4) } } },
       })
     expect(await next().catch(refusal)).toMatchObject({ reason: 'MESSAGE_TOO_LARGE' })
+  })
+
+  it('bounds what few bytes stand for', async () => {
+    const session = { ...tensorSession([512]), encodings: { gradients: [Dtype.TOP_K] } }
+    await h.grpc.unary('createSession', { session, sessionId: 'sparse' })
+    const zeros = { tensors: [{ name: 'w', dtype: Dtype.TOP_K }] }
+    const told = h.grpc.unary('tell', {
+      name: 'sessions/sparse',
+      observations: [{ queryId: 'q', gradients: [zeros, zeros, zeros] }],
+    })
+    expect(await told.catch(refusal)).toMatchObject({ reason: 'MESSAGE_TOO_LARGE', paths: ['observations'] })
   })
 })
 

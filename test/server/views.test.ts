@@ -33,6 +33,7 @@ it('a query that another client answers meanwhile comes without tensors of a lat
       },
     },
     telemetry,
+    2 ** 31,
   )
   const { signal } = new AbortController()
   const call = { signal, draining: signal, trace: ROOT_CONTEXT } as Call

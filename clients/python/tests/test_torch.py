@@ -273,7 +273,9 @@ def test_products_with_the_hessian_come_from_the_graph(client, hessian):
     x = torch.cat([p.detach() for _, p in params])
     for _ in range(6):
         # One step of the optimizer is one of Newton, however many queries it takes.
-        x = x - torch.linalg.solve(torch.autograd.functional.hessian(flat, x), torch.autograd.functional.jacobian(flat, x))
+        x = x - torch.linalg.solve(
+            torch.autograd.functional.hessian(flat, x), torch.autograd.functional.jacobian(flat, x)
+        )
         optimizer.step(closure)
         torch.testing.assert_close(torch.cat([p.detach() for _, p in params]), x, rtol=1e-7, atol=1e-9)
     optimizer.close()

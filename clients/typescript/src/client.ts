@@ -1,9 +1,11 @@
 import type { JsonObject } from '@bufbuild/protobuf'
 import { durationFromMs } from '@bufbuild/protobuf/wkt'
+import type { Lossy } from './encodings/index.js'
 import { AsktellError, toError } from './errors.js'
 import type { Method } from './gen/asktell/v1/method_pb.js'
 import { Direction, Durability, type Session as SessionMessage } from './gen/asktell/v1/session_pb.js'
 import type { Space } from './gen/asktell/v1/space_pb.js'
+import { dtypeOf } from './lossy.js'
 import { type Budget, budgetMessage, fileChunks, Session } from './session.js'
 import { type SearchSpace, search } from './space.js'
 import { Transport, type TransportOptions } from './transport.js'
@@ -29,6 +31,8 @@ export type CreateOptions = {
   labels?: Record<string, string>
   /** What this client can answer: the session is refused at once when its method needs more. */
   offers?: readonly string[]
+  /** Lossy encodings of gradients that the session takes, and of parameters that it gives as deltas. */
+  encodings?: { gradients?: readonly Lossy[]; parameters?: readonly Lossy[]; density?: number }
   displayName?: string
   /** Id of the session; the server picks one when absent. */
   id?: string
@@ -66,6 +70,11 @@ export class Client {
         lease: options.lease === undefined ? undefined : durationFromMs(1000 * options.lease),
         labels: options.labels,
         offers: [...(options.offers ?? [])],
+        encodings: options.encodings && {
+          gradients: options.encodings.gradients?.map(dtypeOf),
+          parameters: options.encodings.parameters?.map(dtypeOf),
+          density: options.encodings.density,
+        },
       },
     })
     return new Session(this.transport, info.name, info)

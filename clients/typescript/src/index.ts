@@ -1,8 +1,10 @@
 export { Client, type CreateOptions } from './client.js'
+export type { Lossy } from './encodings/index.js'
 export { AsktellError, type Issue } from './errors.js'
+export { type Encoding, ErrorFeedback, HeldCopy } from './lossy.js'
 export { type MinimizeOptions, maximize, minimize, type Result, type RunningTrial, TrialPruned } from './minimize.js'
 export type { Curvature, Observation, Point, Quantity, Query, Score, Status, StepResult, Terms, Want } from './query.js'
-export type { Budget, Estimate, Session, StepOptions, Trial, WatchEvent } from './session.js'
+export type { Budget, Estimate, Session, StepOptions, StreamOptions, Trial, WatchEvent } from './session.js'
 export {
   categorical,
   float,

@@ -10,8 +10,9 @@ import {
 } from './gen/asktell/v1/query_pb.js'
 import type { StepResponse } from './gen/asktell/v1/service_pb.js'
 import { SessionState } from './gen/asktell/v1/session_pb.js'
+import type { Tensors as TensorsMessage } from './gen/asktell/v1/tensor_pb.js'
 import type { Params } from './space.js'
-import { packTensors, type Tensors, unpackTensors } from './tensors.js'
+import { type FloatArray, packTensors, type Tensors, unpackTensors } from './tensors.js'
 
 /** One of the four, by the kind of space. Tensors are empty when the client asked to leave them out. */
 export type Point = { params?: Params; tensors?: Tensors; text?: Record<string, string>; item?: string }
@@ -64,7 +65,8 @@ export type Observation = {
   values?: readonly (number | readonly number[])[]
   noise?: readonly (number | readonly number[])[]
   constraints?: readonly (readonly number[])[]
-  gradients?: readonly Tensors[]
+  /** One per point, as arrays or as ErrorFeedback has encoded them. */
+  gradients?: readonly (Tensors | TensorsMessage)[]
   /** Point indices, best first; ties in one inner list. */
   ranking?: readonly (number | readonly number[])[]
   completions?: readonly string[]
@@ -97,13 +99,16 @@ export type StepResult = {
   metrics: Record<string, number>
 }
 
-export function toPoint(message: PointMessage): Point {
+/** Arrays of a message of tensors. */
+export type Unpack = (message: TensorsMessage) => Record<string, FloatArray>
+
+export function toPoint(message: PointMessage, unpack: Unpack = unpackTensors): Point {
   const { kind } = message
   switch (kind.case) {
     case 'params':
       return { params: kind.value as unknown as Params }
     case 'tensors':
-      return { tensors: unpackTensors(kind.value) }
+      return { tensors: unpack(kind.value) }
     case 'text':
       return { text: { ...kind.value.components } }
     case 'item':
@@ -164,9 +169,9 @@ function toWant({ kind }: QueryMessage['wants'][number]): Want {
   }
 }
 
-const toQuery = (q: QueryMessage): Query => ({
+const toQuery = (q: QueryMessage, unpack?: Unpack): Query => ({
   id: q.id,
-  points: q.points.map(toPoint),
+  points: q.points.map((point) => toPoint(point, unpack)),
   wants: q.wants.map(toWant),
   sampleKey: q.sampleKey,
   purpose: q.purpose,
@@ -185,13 +190,15 @@ const STATUS: Record<Status, ObservationStatus> = {
 
 const list = (entry: number | readonly number[]): number[] => (typeof entry === 'number' ? [entry] : [...entry])
 
+export const isMessage = (tensors: Tensors | TensorsMessage): tensors is TensorsMessage => '$typeName' in tensors
+
 export const fromObservation = (o: Observation): MessageInitShape<typeof ObservationSchema> => ({
   queryId: o.queryId,
   status: STATUS[o.status ?? 'ok'],
   values: o.values?.map((v) => ({ values: list(v) })),
   noise: o.noise?.map((v) => ({ values: list(v) })),
   constraints: o.constraints?.map((v) => ({ values: list(v) })),
-  gradients: o.gradients?.map(packTensors),
+  gradients: o.gradients?.map((gradient) => (isMessage(gradient) ? gradient : packTensors(gradient))),
   ranking: o.ranking && { ties: o.ranking.map((tie) => ({ points: list(tie) })) },
   completions: o.completions && [...o.completions],
   scores: o.scores?.map((s) => ({ ...s })),
@@ -219,9 +226,9 @@ export const STATES = {
   [SessionState.DONE]: 'done',
 } as const
 
-export const toStepResult = (r: StepResponse): StepResult => ({
+export const toStepResult = (r: StepResponse, unpack?: Unpack): StepResult => ({
   revision: Number(r.revision),
-  queries: r.queries.map(toQuery),
+  queries: r.queries.map((query) => toQuery(query, unpack)),
   short: r.short?.reason,
   retryAfter: r.short?.retryAfter && Number(r.short.retryAfter.seconds) + r.short.retryAfter.nanos / 1e9,
   state: STATES[r.state],

@@ -2,12 +2,15 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import { durationFromMs, timestampDate } from '@bufbuild/protobuf/wkt'
+import { encodedSteps } from './encoded.js'
+import type { Lossy } from './encodings/index.js'
 import { toError } from './errors.js'
 import { ObservationStatus, TrialState } from './gen/asktell/v1/query_pb.js'
 import type { StepRequestSchema } from './gen/asktell/v1/service_pb.js'
 import type { Session as SessionMessage, WatchEvent as WatchEventMessage } from './gen/asktell/v1/session_pb.js'
 import { SessionState } from './gen/asktell/v1/session_pb.js'
 import { Dtype } from './gen/asktell/v1/tensor_pb.js'
+import { dtypeOf, type Encoding, type HeldCopy } from './lossy.js'
 import {
   fromObservation,
   fromPoint,
@@ -19,6 +22,7 @@ import {
   type StepResult,
   toPoint,
   toStepResult,
+  type Unpack,
 } from './query.js'
 import type { Params } from './space.js'
 import { OptimizeStream } from './stream.js'
@@ -55,15 +59,21 @@ export type StepOptions = {
   wait?: number
   /** Leave tensors out of the queries: the client computes them itself. */
   omitTensors?: boolean
-  /** How tensors of the answer travel. */
-  encoding?: 'f32' | 'f64' | 'bf16' | 'f16'
+  /** How tensors of the answer travel; a lossy encoding needs `held`. */
+  encoding?: Encoding
+  /** The copy of the parameters that this client has: the answer holds what it lacks. One call at a time. */
+  held?: HeldCopy
   requestId?: string
   expectedRevision?: number
   worker?: string
 }
 
-const ENCODINGS = { f32: Dtype.F32, f64: Dtype.F64, bf16: Dtype.BF16, f16: Dtype.F16 }
-const encodingOf = (name?: keyof typeof ENCODINGS) => (name ? ENCODINGS[name] : Dtype.UNSPECIFIED)
+/** How the tensors of a stream travel: gradients with error feedback, parameters as deltas. A name goes for both. */
+export type StreamOptions = { encoding?: Lossy | { gradients?: Lossy; parameters?: Encoding } }
+
+const encodingOf = (name?: Encoding) => (name ? dtypeOf(name) : Dtype.UNSPECIFIED)
+const unpackOf = (held?: HeldCopy): Unpack | undefined => held && ((message) => held.unpack(message))
+const heldOf = (held?: HeldCopy) => held && { copy: held.name, version: held.version }
 const seconds = (s: number) => durationFromMs(1000 * s)
 
 /** Something that happened to the session, in its one order. */
@@ -127,7 +137,7 @@ export class Session {
     count = 1,
     options: Omit<StepOptions, 'count' | 'observations'> & { enqueue?: readonly Point[] } = {},
   ): Promise<StepResult> {
-    const { wait = 0, encoding, enqueue, requestId, omitTensors, worker } = options
+    const { wait = 0, encoding, held, enqueue, requestId, omitTensors, worker } = options
     const request = {
       name: this.name,
       count: count || -1,
@@ -135,10 +145,12 @@ export class Session {
       omitTensors,
       worker,
       encoding: encodingOf(encoding),
+      held: heldOf(held),
       wait: seconds(wait),
       enqueue: enqueue?.map(fromPoint),
     }
-    return toStepResult(await this.transport.unary(this.transport.methods.ask, request, 60 + wait))
+    const answer = await this.transport.unary(this.transport.methods.ask, request, 60 + wait)
+    return toStepResult(answer, unpackOf(held))
   }
 
   /** Observations: all of them are taken, or none. A query may stand for its id. */
@@ -158,14 +170,18 @@ export class Session {
 
   /** Tell and ask in one round trip. */
   async step(options: StepOptions = {}): Promise<StepResult> {
+    const { held, wait = 0 } = options
     const request = stepRequest(this.name, options)
-    return toStepResult(await this.transport.unary(this.transport.methods.step, request, 60 + (options.wait ?? 0)))
+    const answer = await this.transport.unary(this.transport.methods.step, request, 60 + wait)
+    return toStepResult(answer, unpackOf(held))
   }
 
   /** Steps over a bidirectional stream, for speed. */
-  stream(): { step(options?: StepOptions): Promise<StepResult>; close(): void } {
+  stream({ encoding }: StreamOptions = {}): { step(options?: StepOptions): Promise<StepResult>; close(): void } {
     const stream = new OptimizeStream(this.transport, this.name)
-    return { step: (options = {}) => stream.step(stepRequest(this.name, options)), close: () => stream.close() }
+    const send = (options: StepOptions) => stream.step(stepRequest(this.name, options), unpackOf(options.held))
+    const step = encodedSteps(send, encoding, this.info?.encodings?.density)
+    return { step: (options = {}) => step(options), close: () => stream.close() }
   }
 
   /** An intermediate value of a running trial. Stop and tell `pruned` when shouldPrune. */
@@ -174,7 +190,7 @@ export class Session {
     return this.transport.unary(this.transport.methods.report, { name: this.name, queryId, step: BigInt(step), value })
   }
 
-  async estimate(encoding?: StepOptions['encoding']): Promise<Estimate> {
+  async estimate(encoding?: Encoding): Promise<Estimate> {
     const e = await this.transport.unary(this.transport.methods.getEstimate, {
       name: this.name,
       encoding: encodingOf(encoding),
@@ -287,6 +303,7 @@ function stepRequest(name: string, o: StepOptions): MessageInitShape<typeof Step
     wait: o.wait ? seconds(o.wait) : undefined,
     omitTensors: o.omitTensors,
     encoding: encodingOf(o.encoding),
+    held: heldOf(o.held),
     expectedRevision: BigInt(o.expectedRevision ?? 0),
     worker: o.worker,
   }

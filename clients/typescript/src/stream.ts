@@ -3,12 +3,13 @@ import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { AsktellError, isRetryable, toError } from './errors.js'
 import type { OptimizeRequestSchema, StepRequestSchema } from './gen/asktell/v1/service_pb.js'
 import { Dtype, type Tensor, type TensorSchema } from './gen/asktell/v1/tensor_pb.js'
-import { type StepResult, toStepResult } from './query.js'
+import { type StepResult, toStepResult, type Unpack } from './query.js'
 import type { Transport } from './transport.js'
 
 type OptimizeRequest = MessageShape<typeof OptimizeRequestSchema>
 type Pending = {
   messages: OptimizeRequest[]
+  unpack?: Unpack
   resolve: (result: StepResult) => void
   reject: (error: unknown) => void
 }
@@ -17,8 +18,9 @@ type Pending = {
 const CHUNK = 1024 * 1024
 const MAX_RECONNECTS = 8
 
-/** A tensor in pieces of at most CHUNK bytes, which are views of its own. */
+/** A tensor in pieces of at most CHUNK bytes, which are views of its own. What is encoded with loss is in pieces already. */
 function chunksOf(tensor: Tensor): MessageInitShape<typeof TensorSchema>[] {
+  if (tensor.length > 0n) return [tensor]
   const width = tensor.dtype === Dtype.F64 ? 8 : 4
   return Array.from({ length: Math.ceil(tensor.data.byteLength / CHUNK) }, (_, i) => ({
     ...tensor,
@@ -43,7 +45,7 @@ export class OptimizeStream {
   ) {}
 
   /** Sends observations and asks for queries. Steps may be sent ahead: results come in order. */
-  step(input: MessageInitShape<typeof StepRequestSchema>): Promise<StepResult> {
+  step(input: MessageInitShape<typeof StepRequestSchema>, unpack?: Unpack): Promise<StepResult> {
     if (this.closed) return Promise.reject(new AsktellError('CANCELLED', 'the stream was closed', 1))
     const { optimize, step } = this.transport.methods
     const request = this.transport.prepare(step, { ...input, name: this.name })
@@ -51,7 +53,9 @@ export class OptimizeStream {
     for (const observation of request.observations) {
       const { queryId, gradients, products } = observation
       for (const [sets, product] of [[gradients, false] as const, [products, true] as const]) {
-        const large = sets.some(({ tensors }) => tensors.some(({ data }) => data.byteLength > CHUNK))
+        const large = sets.some(({ tensors }) =>
+          tensors.some(({ data, offset }) => data.byteLength > CHUNK || offset > 0n),
+        )
         if (!large) continue
         for (const [point, { tensors }] of sets.splice(0).entries())
           for (const tensor of tensors.flatMap(chunksOf)) {
@@ -62,7 +66,7 @@ export class OptimizeStream {
     }
     messages.push(create(optimize.input, { message: { case: 'step', value: request } }))
     return new Promise((resolve, reject) => {
-      this.pending.push({ messages, resolve, reject })
+      this.pending.push({ messages, unpack, resolve, reject })
       this.send(messages)
     })
   }
@@ -75,7 +79,12 @@ export class OptimizeStream {
     this.call = call as unknown as ClientDuplexStream<OptimizeRequest, unknown>
     call.on('data', (response) => {
       this.failures = 0
-      this.pending.shift()?.resolve(toStepResult(response))
+      const step = this.pending.shift()
+      try {
+        step?.resolve(toStepResult(response, step.unpack))
+      } catch (error) {
+        step?.reject(error)
+      }
     })
     call.on('error', (thrown) => {
       if (this.call !== (call as unknown)) return

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
-import { Dtype, type Tensors as TensorsMessage, TensorsSchema } from './gen/asktell/v1/tensor_pb.js'
+import { ENCODINGS } from './encodings/index.js'
+import { Dtype, type Tensor, type Tensors as TensorsMessage, TensorsSchema } from './gen/asktell/v1/tensor_pb.js'
 
 export type FloatArray = Float32Array | Float64Array
 /** Values by tensor name, row-major. */
@@ -16,6 +17,12 @@ export const packTensors = (tensors: Tensors): TensorsMessage =>
       data: bytesOf(array),
     })),
   })
+
+const LOSSY = {
+  [Dtype.BLOCK_INT8]: ENCODINGS['block-int8'],
+  [Dtype.SIGN]: ENCODINGS.sign,
+  [Dtype.TOP_K]: ENCODINGS['top-k'],
+} as { readonly [dtype in Dtype]?: (typeof ENCODINGS)[keyof typeof ENCODINGS] }
 
 /** A half-precision number (bits) as a double. */
 function half(bits: number): number {
@@ -45,14 +52,23 @@ export function decode(data: Uint8Array, dtype: Dtype): FloatArray {
   return out
 }
 
+/** Elements of a tensor in whatever encoding; lossy ones say how many they are. */
+function elementsOf({ data, dtype, length }: Tensor): FloatArray {
+  const lossy = LOSSY[dtype]
+  if (!lossy) return decode(data, dtype)
+  const out = new Float32Array(Number(length))
+  lossy.decode(data, out, 0, out.length)
+  return out
+}
+
 /** Tensors of a message. Chunks of one tensor are put together. */
 export function unpackTensors(message: TensorsMessage): Record<string, FloatArray> {
   const out: Record<string, FloatArray> = {}
   const chunks = new Map<string, { offset: number; values: FloatArray }[]>()
-  for (const { name, dtype, data, offset } of message.tensors) {
-    const list = chunks.get(name) ?? []
-    list.push({ offset: Number(offset), values: decode(data, dtype) })
-    chunks.set(name, list)
+  for (const tensor of message.tensors) {
+    const list = chunks.get(tensor.name) ?? []
+    list.push({ offset: Number(tensor.offset), values: elementsOf(tensor) })
+    chunks.set(tensor.name, list)
   }
   for (const [name, list] of chunks) {
     if (list.length === 1) {

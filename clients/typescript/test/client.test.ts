@@ -123,7 +123,7 @@ describe('spaces and queries', () => {
     const space = tensors({ x: Float64Array.of(3, -4) })
     const dense = await client.createSession({ method: 'root-newton', space, config })
     const [query] = (await dense.ask()).queries
-    const description = 'second derivatives of the objective, by all parameters'
+    const description = 'the hessian matrix, by all parameters'
     expect(query.wants).toEqual([
       { kind: 'gradient' },
       { kind: 'quantities', quantities: [{ name: 'hessian', shape: [2, 2], description }] },

@@ -26,11 +26,11 @@ export function inverse(l: Float64Array, n: number): Float64Array {
   })
 }
 
-/** b = L^-1 b, in place, for the leading n rows of a factor whose rows are `stride` long. */
-export function solveLower(l: Float64Array, n: number, b: Float64Array, stride = n): Float64Array {
+/** b = L^-1 b, in place. */
+export function solveLower(l: Float64Array, n: number, b: Float64Array): Float64Array {
   for (let i = 0; i < n; i++) {
     let sum = b[i]
-    const row = i * stride
+    const row = i * n
     for (let k = 0; k < i; k++) sum -= l[row + k] * b[k]
     b[i] = sum / l[row + i]
   }

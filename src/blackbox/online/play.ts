@@ -7,6 +7,7 @@ import type { Issue } from '../../core/errors.js'
 import {
   defineMethod,
   type Estimate,
+  type Family,
   type Method,
   type Outcome,
   type Recipe,
@@ -22,6 +23,8 @@ export type Move = { points: readonly Point[]; wants: readonly Want[]; purpose: 
 /** A method as data. Between an ask and its answer, `own` stays as it is. */
 export type Play<C, S extends Tree> = {
   id: string
+  /** Without it, online. */
+  family?: Family
   title: string
   summary: string
   references: readonly Reference[]
@@ -49,7 +52,7 @@ export const itemPoint = (problem: Problem, index: number): Point => ({
 })
 
 export function playMethod<C, S extends Tree>(preset: Play<C, S>): Method<C, PlayState<S> & Tree> {
-  const { id, title, summary, references, config, spaces, recipes, equations, needs } = preset
+  const { id, family = 'online', title, summary, references, config, spaces, recipes, equations, needs } = preset
   type State = PlayState<S> & Tree
 
   function query(run: Run<C>, state: State): Query {
@@ -62,7 +65,7 @@ export function playMethod<C, S extends Tree>(preset: Play<C, S>): Method<C, Pla
     id,
     version: 1,
     stateVersion: 1,
-    family: 'online',
+    family,
     title,
     summary,
     references,

@@ -1,11 +1,11 @@
 /** The lossy encodings of tensors on their way, by name. */
 import { blockInt8 } from './block-int8.js'
-import type { Encoding, Values } from './encoding.js'
+import type { Codec, Values } from './codec.js'
 import { sign } from './sign.js'
 import { topK } from './top-k.js'
 
 export const ENCODINGS = { 'block-int8': blockInt8, sign, 'top-k': topK } as const satisfies {
-  [name: string]: Encoding
+  [name: string]: Codec
 }
 export type Lossy = keyof typeof ENCODINGS
 export const LOSSY = Object.keys(ENCODINGS) as readonly Lossy[]

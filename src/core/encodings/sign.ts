@@ -3,9 +3,9 @@
  * squared norm out. Karimireddy, Rebjock, Stich, Jaggi, Error feedback fixes SignSGD (2019),
  * https://arxiv.org/abs/1901.09847. The scales lie ahead of the bits; a set bit is a minus.
  */
-import { BLOCK, blocksOf, type Encoding, viewOf, wrongSize } from './encoding.js'
+import { BLOCK, blocksOf, type Codec, viewOf, wrongSize } from './codec.js'
 
-export const sign: Encoding = {
+export const sign: Codec = {
   encode(values) {
     const n = values.length
     const scales = blocksOf(n)

@@ -3,9 +3,9 @@
  * their squared norm out. Stich, Cordonnier, Jaggi, Sparsified SGD with memory (2018), https://arxiv.org/abs/1809.07599.
  * The indices lie ahead of the values.
  */
-import { type Encoding, viewOf } from './encoding.js'
+import { type Codec, viewOf } from './codec.js'
 
-export const topK: Encoding = {
+export const topK: Codec = {
   encode(values, density) {
     const n = values.length
     const k = Math.min(n, Math.max(1, Math.ceil(density * n)))

@@ -82,6 +82,7 @@ export function enumTable<E extends number, W extends string>(words: readonly (r
   const byNumber = new Map<number, W>(words)
   const byWord = new Map<W, E>(words.map(([number, word]) => [word, number]))
   return {
+    entries: words,
     /** Undefined when unspecified. */
     read(number: E, path: string): W | undefined {
       if (number === 0) return undefined

@@ -1,5 +1,6 @@
 /** Queries, observations, points and trials between protocol and domain. */
 import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { Lossy } from '../../core/encodings/index.js'
 import {
   type PointSchema,
   Curvature as ProtoCurvature,
@@ -12,12 +13,12 @@ import {
   type TrialSchema,
   type WantSchema,
 } from '../../core/gen/asktell/v1/query_pb.js'
+import type { TensorsSchema } from '../../core/gen/asktell/v1/tensor_pb.js'
 import type { Curvature, Observation, ObservationStatus, Point, Want } from '../../core/query.js'
-import type { Problem } from '../../core/space.js'
-import type { Dtype, TensorSpec, Tensors } from '../../core/tensor.js'
-import type { LeasedQuery, Trial, TrialState } from '../../sessions/api.js'
+import type { TensorSpec, Tensors } from '../../core/tensor.js'
+import type { Encodings, LeasedQuery, SessionInfo, Trial, TrialState } from '../../sessions/api.js'
 import { count, enumTable, fail, int64, params, timestamp, unlessEmpty } from './basics.js'
-import { arraysFromProto, tensorsFromProto, tensorsToProto } from './tensors.js'
+import { arraysFromProto, type Reserve, tensorsFromProto } from './tensors.js'
 
 export const statuses = enumTable<ProtoStatus, ObservationStatus>([
   [ProtoStatus.OK, 'ok'],
@@ -43,9 +44,14 @@ export const trialStates = enumTable<ProtoTrialState, TrialState>([
   [ProtoTrialState.CANCELLED, 'cancelled'],
 ])
 
-/** Tensors of the session's space; none for other spaces, so that every tensor sent is refused by name. */
-export const manifest = (problem: Problem): readonly TensorSpec[] =>
-  problem.space.kind === 'tensors' ? problem.space.tensors : []
+/** What decides how the tensors of a session travel. It never changes. */
+export type Layout = { specs: readonly TensorSpec[]; encodings: Encodings }
+
+/** There are no tensors where the space is another, so that every one that is sent is refused by name. */
+export const layoutOf = ({ problem: { space }, encodings = {} }: SessionInfo): Layout => ({
+  specs: space.kind === 'tensors' ? space.tensors : [],
+  encodings,
+})
 
 export function pointFromProto(point: ProtoPoint, specs: readonly TensorSpec[], path: string): Point {
   const { kind } = point
@@ -66,17 +72,15 @@ export function pointFromProto(point: ProtoPoint, specs: readonly TensorSpec[], 
   }
 }
 
-/** `view` is resolved by the caller: `tensors` are then those of the view, or undefined where they are left out. */
+/** `tensors` are those of the point as they travel, none where they are left out; `view` is resolved by the caller. */
 export function pointToProto(
   point: Point,
-  specs: readonly TensorSpec[],
-  encoding: Dtype | undefined,
-  tensors: Tensors | undefined,
+  tensors: MessageInitShape<typeof TensorsSchema> = {},
 ): MessageInitShape<typeof PointSchema> {
   switch (point.kind) {
     case 'view':
     case 'tensors':
-      return { kind: { case: 'tensors', value: tensorsToProto(tensors ?? {}, specs, encoding) } }
+      return { kind: { case: 'tensors', value: tensors } }
     case 'params':
       return { kind: { case: 'params', value: point.params as Record<string, string | number | boolean> } }
     case 'text':
@@ -140,16 +144,17 @@ export type Ahead = { gradients?: readonly Tensors[]; products?: readonly Tensor
 
 export function observationFromProto(
   o: ProtoObservation,
-  specs: readonly TensorSpec[],
+  { specs, encodings }: Layout,
   path: string,
   ahead: Ahead = {},
+  reserve?: Reserve,
 ): Observation & { point?: Point } {
   if (!o.queryId && !o.point) fail(`${path}.query_id`, 'expected the id of a query, or a point that was not asked')
   if (o.queryId && o.point) fail(`${path}.point`, 'an observation of a query takes no point')
-  const sets = (field: keyof Ahead) => {
+  const sets = (field: keyof Ahead, takes: readonly Lossy[] = []) => {
     if (!ahead[field])
       return o[field].map(({ tensors }, i) =>
-        tensorsFromProto(tensors, specs, `${path}.${field}[${i}]`, 'OBSERVATION_INVALID'),
+        tensorsFromProto(tensors, specs, `${path}.${field}[${i}]`, 'OBSERVATION_INVALID', { reserve, takes }),
       )
     if (o[field].length > 0) fail(`${path}.${field}`, `${field} were sent in chunks already`)
     return ahead[field]
@@ -160,7 +165,7 @@ export function observationFromProto(
     values: unlessEmpty(o.values.map((v) => v.values)),
     noise: unlessEmpty(o.noise.map((v) => v.values)),
     constraints: unlessEmpty(o.constraints.map((v) => v.values)),
-    gradients: unlessEmpty(sets('gradients')),
+    gradients: unlessEmpty(sets('gradients', encodings.gradients)),
     ranking: o.ranking?.ties.map((tie) => tie.points),
     completions: unlessEmpty(o.completions),
     scores: unlessEmpty(

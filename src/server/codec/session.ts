@@ -13,6 +13,7 @@ import type { Direction, Objective, Problem } from '../../core/space.js'
 import type {
   Budget,
   Durability,
+  Encodings,
   Patch,
   SessionInfo,
   SessionSpec,
@@ -22,6 +23,7 @@ import type {
 import { count, duration, enumTable, fail, int64, quote, seconds, timestamp, unlessEmpty } from './basics.js'
 import { statuses } from './query.js'
 import { spaceFromProto, spaceToProto } from './space.js'
+import { lossies } from './tensors.js'
 
 const directions = enumTable<ProtoDirection, Direction>([
   [ProtoDirection.MINIMIZE, 'minimize'],
@@ -64,6 +66,7 @@ export function specFromProto(s: ProtoSession | undefined): SessionSpec {
     lease: s.lease && seconds(s.lease, 'session.lease'),
     labels: Object.keys(s.labels).length > 0 ? s.labels : undefined,
     offers: unlessEmpty(s.offers),
+    encodings: s.encodings && encodingsFromProto(s.encodings, 'session.encodings'),
   }
 }
 
@@ -75,6 +78,15 @@ function objectivesFromProto(s: ProtoSession): Objective[] {
       directions.read(direction, `session.objectives[${i}].direction`) ??
       fail(`session.objectives[${i}].direction`, 'expected MINIMIZE or MAXIMIZE'),
   }))
+}
+
+function encodingsFromProto({ density, ...lists }: NonNullable<ProtoSession['encodings']>, path: string): Encodings {
+  const read = (field: 'gradients' | 'parameters') =>
+    lists[field].map((number, i) => {
+      const at = `${path}.${field}[${i}]`
+      return lossies.read(number, at) ?? fail(at, 'expected an encoding')
+    })
+  return { gradients: read('gradients'), parameters: read('parameters'), density }
 }
 
 function budgetFromProto(budget: NonNullable<ProtoSession['budget']>, path: string): Budget {
@@ -158,6 +170,11 @@ export function sessionToProto(info: SessionInfo): MessageInitShape<typeof Sessi
     lease: duration(info.lease),
     labels: info.labels && { ...info.labels },
     offers: [...(info.offers ?? [])],
+    encodings: info.encodings && {
+      gradients: info.encodings.gradients?.map(lossies.write),
+      parameters: info.encodings.parameters?.map(lossies.write),
+      density: info.encodings.density,
+    },
     state: states.write(info.state),
     statusMessage: info.statusMessage,
     revision: int64(info.revision),

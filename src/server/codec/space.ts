@@ -33,7 +33,7 @@ export function spaceFromProto(space: ProtoSpace | undefined, path: string): Spa
         low,
         high,
         ...(initial && {
-          initial: tensorsFromProto(initial.tensors, tensors, `${at}.initial`, 'SPACE_INVALID', true),
+          initial: tensorsFromProto(initial.tensors, tensors, `${at}.initial`, 'SPACE_INVALID', { partial: true }),
         }),
       }
     }
@@ -181,7 +181,7 @@ function rangeToProto(
 }
 
 const RESOURCE =
-  /^(space|objectives|constraints|method|config|task|pruner|budget|durability|resolver|seed|lease|labels|offers|state|displayName)\b/
+  /^(space|objectives|constraints|method|config|task|pruner|budget|durability|resolver|seed|lease|labels|offers|encodings|state|displayName)\b/
 
 /**
  * The path of a field in the request, from its path in the domain: "space.parameters[0].low" of a float parameter is

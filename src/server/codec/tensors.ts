@@ -1,5 +1,6 @@
-/** Tensors on the wire: packed little-endian bytes in four encodings, whole or in chunks. */
+/** Tensors on the wire: packed little-endian bytes of plain floats or in a lossy encoding, whole or in chunks. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { ENCODINGS, isLossy, type Lossy } from '../../core/encodings/index.js'
 import type { Reason } from '../../core/errors.js'
 import {
   Dtype as ProtoDtype,
@@ -18,6 +19,13 @@ export const dtypes = enumTable<ProtoDtype, Dtype>([
   [ProtoDtype.BF16, 'bf16'],
   [ProtoDtype.F16, 'f16'],
 ])
+export const lossies = enumTable<ProtoDtype, Lossy>([
+  [ProtoDtype.BLOCK_INT8, 'block-int8'],
+  [ProtoDtype.SIGN, 'sign'],
+  [ProtoDtype.TOP_K, 'top-k'],
+])
+/** All that a tensor may travel in. */
+export const encodings = enumTable<ProtoDtype, Dtype | Lossy>([...dtypes.entries, ...lossies.entries])
 
 /** An array for this tensor, to be filled by the caller. */
 export function arrayFor({ dtype, shape }: TensorSpec): FloatArray {
@@ -76,6 +84,18 @@ export function encode(values: FloatArray, dtype: Dtype): Uint8Array {
   return new Uint8Array(encodeHalf(dtype, values).buffer)
 }
 
+/** Told of arrays before they are made, in bytes; may refuse. */
+export type Reserve = (bytes: number) => void
+
+/** Refuses arrays of more than `most` bytes in all: with loss, a few bytes may stand for many. */
+export function allowance(most: number, path: string): Reserve {
+  let sum = 0
+  return (bytes) => {
+    sum += bytes
+    if (sum > most) fail(path, `expected gradients of at most ${most} bytes in all, decoded`, 'MESSAGE_TOO_LARGE')
+  }
+}
+
 /**
  * Puts tensors together from chunks that come in any order. `done` refuses what does not cover each tensor exactly.
  * Paths are those of the request that carries the chunk.
@@ -89,8 +109,9 @@ export class TensorAssembler {
   constructor(
     specs: readonly TensorSpec[],
     private readonly reason: Reason,
-    /** Told of every array before it is made, in bytes; may refuse. */
-    private readonly reserve: (bytes: number) => void = () => {},
+    private readonly reserve: Reserve = () => {},
+    /** Lossy encodings that may come. */
+    private readonly takes: readonly Lossy[] = [],
   ) {
     this.specs = new Map(specs.map((spec) => [spec.name, spec]))
   }
@@ -100,12 +121,10 @@ export class TensorAssembler {
     const { name, data } = tensor
     const spec = this.specs.get(name)
     if (!spec) return fail(`${path}.name`, `the space has no tensor ${quote(name)}`, this.reason)
-    const dtype = dtypes.read(tensor.dtype, `${path}.dtype`) ?? spec.dtype
+    const encoding = encodings.read(tensor.dtype, `${path}.dtype`) ?? spec.dtype
     const size = elements(spec.shape)
     const start = count(tensor.offset, `${path}.offset`)
-    if (data.length % DTYPES[dtype] !== 0)
-      fail(`${path}.data`, `expected a multiple of ${DTYPES[dtype]} bytes (${dtype}), got ${data.length}`, this.reason)
-    const end = start + data.length / DTYPES[dtype]
+    const end = start + this.lengthOf(tensor, encoding, size - start, path)
     if (end > size)
       fail(
         `${path}.data`,
@@ -114,14 +133,33 @@ export class TensorAssembler {
       )
     this.cover(name, start, end, path)
     let array = this.arrays.get(name)
+    const lossy = isLossy(encoding)
     if (!array) {
       this.reserve(size * (spec.dtype === 'f64' ? 8 : 4))
-      const view = end - start === size ? viewOf(tensor, dtype, spec) : undefined
+      const view = !lossy && end - start === size ? viewOf(tensor, encoding, spec) : undefined
       this.arrays.set(name, (array = view ?? arrayFor(spec)))
       if (view) return false
     }
-    decodeInto(data, dtype, array, start)
+    if (lossy) ENCODINGS[encoding].decode(data, array, start, end - start)
+    else decodeInto(data, encoding, array, start)
     return true
+  }
+
+  /** How many elements the data of a tensor stands for, of the `left` that it may. */
+  private lengthOf({ data, length }: ProtoTensor, encoding: Dtype | Lossy, left: number, path: string): number {
+    if (!isLossy(encoding)) {
+      const width = DTYPES[encoding]
+      if (data.length % width !== 0)
+        fail(`${path}.data`, `expected a multiple of ${width} bytes (${encoding}), got ${data.length}`, this.reason)
+      return data.length / width
+    }
+    if (!this.takes.includes(encoding))
+      fail(`${path}.dtype`, `${encoding} is not taken here; it takes ${takenOf(this.takes)}`, this.reason)
+    const stated = count(length, `${path}.length`) || Math.max(0, left)
+    if (stated > left) fail(`${path}.length`, `expected at most ${left} elements, got ${stated}`, this.reason)
+    const wrong = ENCODINGS[encoding].wrong(data, stated)
+    if (wrong) fail(`${path}.data`, `${wrong} (${encoding}, ${stated} elements)`, this.reason)
+    return stated
   }
 
   private cover(name: string, start: number, end: number, path: string): void {
@@ -157,14 +195,16 @@ export class TensorAssembler {
   }
 }
 
+const takenOf = (lossy: readonly Lossy[]): string => [...Object.keys(DTYPES), ...lossy].join(', ')
+
 export function tensorsFromProto(
   tensors: readonly ProtoTensor[],
   specs: readonly TensorSpec[],
   path: string,
   reason: Reason,
-  partial = false,
+  { partial = false, reserve, takes }: { partial?: boolean; reserve?: Reserve; takes?: readonly Lossy[] } = {},
 ): Tensors {
-  const assembler = new TensorAssembler(specs, reason)
+  const assembler = new TensorAssembler(specs, reason, reserve, takes)
   tensors.forEach((tensor, k) => {
     assembler.add(tensor, `${path}.tensors[${k}]`)
   })

@@ -9,11 +9,17 @@ import { otherVerb } from './verbs.js'
 
 export type Pages = {
   version: string
+  /** Of new sessions, and why it was taken. */
+  engine: { id: string; why: string }
   /** Reasons why the server should get no traffic now; none when it is ready. */
   notReady(): Promise<readonly string[]>
 }
 
-export function pages({ version, notReady }: Pages, authorizer: Authorizer, telemetry: Telemetry): RequestHandler {
+export function pages(
+  { version, engine, notReady }: Pages,
+  authorizer: Authorizer,
+  telemetry: Telemetry,
+): RequestHandler {
   const router = Router()
   const open = (path: string, handler: RequestHandler) =>
     router
@@ -37,7 +43,7 @@ export function pages({ version, notReady }: Pages, authorizer: Authorizer, tele
     res.status(reasons.length > 0 ? 503 : 200).json({ ready: reasons.length === 0, reasons })
   })
   page('/version', (_req, res) => {
-    res.json({ name: 'asktell', version, api: 'asktell.v1', node: process.version })
+    res.json({ name: 'asktell', version, api: 'asktell.v1', node: process.version, engine })
   })
   page('/metrics', async (_req, res) => {
     res.type(telemetry.registry.contentType).send(await telemetry.registry.metrics())

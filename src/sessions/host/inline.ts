@@ -3,7 +3,7 @@ import { AsktellError } from '../../core/errors.js'
 import type { AnyMethod, Run } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import { decodeTree, encodeTree, type Tree } from '../../core/tree.js'
-import { loadEngines } from '../../optimizers/engines/index.js'
+import { loadEngine } from '../../optimizers/engines/index.js'
 import type { Host, Hosts, Reaction, Setup } from './host.js'
 
 /** What V8 says of arrays that are too large; other range errors are bugs. */
@@ -15,8 +15,8 @@ export class InlineHosts implements Hosts {
   async open(setup: Setup): Promise<Host> {
     const method = this.methods.get(setup.method)
     if (!method) throw new AsktellError('METHOD_NOT_FOUND', `there is no method "${setup.method}"`)
-    // Rules run on tensors. The generator of their code is large: it is loaded when the first of them is needed.
-    if (setup.engine === 'wasm' && setup.problem.space.kind === 'tensors') await loadEngines()
+    // Rules run on tensors. What engines need is large: it is loaded when the first of them is needed.
+    if (setup.problem.space.kind === 'tensors') await loadEngine(setup.engine)
     try {
       return new InlineHost(method, setup)
     } catch (error) {

@@ -2,12 +2,11 @@
  * Runs heavy methods on worker threads, so that a fit of a second never delays other calls. A session stays on one worker,
  * which holds its state and all that is derived from it.
  */
-import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { AsktellError } from '../../core/errors.js'
 import type { Event } from '../../core/query.js'
+import { builtModule } from '../../core/thread.js'
 import type { Host, Hosts, Setup } from './host.js'
 import type { Call, Reply } from './worker.js'
 
@@ -49,7 +48,9 @@ export class PoolHosts implements Hosts {
     const free = this.threads.toSorted((a, b) => a.hosts - b.hosts)[0]
     if (free && (free.hosts === 0 || this.threads.length >= this.most)) return free
     const thread: Thread = {
-      worker: new Worker(entry(), { workerData: { modules: this.options.modules ?? [] } }),
+      worker: new Worker(builtModule(new URL('./worker.js', import.meta.url)), {
+        workerData: { modules: this.options.modules ?? [] },
+      }),
       hosts: 0,
       calls: new Map(),
     }
@@ -134,17 +135,3 @@ class PoolHost implements Host {
 
 const lost = (why: Error): AsktellError =>
   new AsktellError('UNAVAILABLE', `the worker of this session is gone: ${why.message}`, { retryAfter: 1 })
-
-/** The built worker, also when this file runs from source. */
-function entry(): string {
-  const here = fileURLToPath(new URL('./worker.js', import.meta.url))
-  const built = import.meta.url.endsWith('.ts')
-    ? here.replace(/([\\/])src([\\/]sessions[\\/]host)/, '$1dist$1src$2')
-    : here
-  if (!existsSync(built))
-    throw new AsktellError(
-      'INTERNAL',
-      `methods with heavy steps run in ${built}, which is missing: run "npm run build"`,
-    )
-  return built
-}

@@ -21,6 +21,7 @@ from .errors import (
     Unavailable,
     Unsupported,
 )
+from .feedback import Encodings, ErrorFeedback, HeldCopy
 from .models import (
     CompletionWant,
     DirectionalWant,
@@ -77,10 +78,13 @@ __all__ = [
     "Conflict",
     "DeadlineExceeded",
     "DirectionalWant",
+    "Encodings",
+    "ErrorFeedback",
     "Estimate",
     "FailedPrecondition",
     "Float",
     "GradientWant",
+    "HeldCopy",
     "HvpWant",
     "Int",
     "InvalidArgument",

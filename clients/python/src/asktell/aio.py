@@ -16,6 +16,7 @@ from typing_extensions import Concatenate, ParamSpec
 from . import _core, calls
 from ._core import Core, Retry, StreamCore, StreamEnded, document
 from .calls import Call, StreamStep
+from .feedback import Encoding, stream_defaults
 from .models import Method, SessionInfo, Step, TrialRecord, WatchEvent
 from .spaces import Space
 
@@ -119,7 +120,7 @@ def _stream_method(
 ) -> Callable[Concatenate[AsyncStream, P], Awaitable[Step]]:
     @document(build, "Step")
     async def method(self: AsyncStream, /, *args: P.args, **kwargs: P.kwargs) -> Step:
-        return await self._stream.step(build(self.session.info, *args, **kwargs))
+        return await self._stream.step(build(self.session.info, *args, **(self._defaults | kwargs)))
 
     return method
 
@@ -239,16 +240,23 @@ class AsyncSession:
         """Writes the session with all its history to a file, which `import_session` reads."""
         await self._core.export(self.info, path)
 
-    def stream(self) -> AsyncStream:
-        """Opens a stream of steps: less work per message than `step`, and gradients of any size."""
-        return AsyncStream(self)
+    def stream(self, encoding: Encoding = None) -> AsyncStream:
+        """Opens a stream of steps: less work per message than `step`, and gradients of any size.
+
+        Args:
+            encoding: how tensors travel both ways, or a pair for gradients and for parameters: a dtype, or one of
+                "block-int8", "sign" and "top-k" if the session was created with it. Gradients are then encoded with
+                error feedback, and parameters sent as deltas.
+        """
+        return AsyncStream(self, encoding)
 
 
 class AsyncStream:
     """Steps over one bidirectional call; see `asktell.Stream`. Use it in an ``async with`` statement."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, encoding: Encoding = None) -> None:
         self.session = session
+        self._defaults = stream_defaults(encoding, session.info.encodings)
         self._stream = StreamCore(session._core, session.info)
 
     step = _stream_method(calls.stream_step)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Callable, Generic, TypeVar, Union
 
@@ -16,7 +16,8 @@ import numpy as np
 from google.protobuf import field_mask_pb2
 
 from . import codec, tensors
-from ._gen import service_pb2, session_pb2
+from ._gen import service_pb2, session_pb2, tensor_pb2
+from .feedback import Encoding, Encodings, ErrorFeedback, HeldCopy
 from .models import (
     Estimate,
     Method,
@@ -78,6 +79,7 @@ def create_session(
     lease: float | None = None,
     labels: Mapping[str, str] | None = None,
     offers: Sequence[str] = (),
+    encodings: Encodings | Encoding = None,
     name: str = "",
     display_name: str = "",
     request_id: str | None = None,
@@ -92,7 +94,7 @@ def create_session(
         objectives: several of them, as ``{"loss": "minimize", "accuracy": "maximize"}``.
         constraints: names of outcome constraints; a told value <= 0 is feasible.
         task: what text methods are told, a description or a Task with examples.
-        pruner: "median", "asha", or such a name with its config.
+        pruner: id of a pruner, such as "median", "asha", "hyperband", or an id with its config.
         budget: evaluations after which the session ends by itself; or a dict of maxEvaluations, maxCalls,
             maxTokens, maxMoney.
         seed: of all the session's randomness; chosen by the server when None.
@@ -101,6 +103,8 @@ def create_session(
         lease: seconds a worker may keep a query, 600 when None.
         labels: for filters: `list_sessions('labels.team = "vision"')`.
         offers: kinds of want the client can answer; a method that needs others is refused. Not checked when empty.
+        encodings: lossy encodings of gradients and parameters that the session takes and gives: `Encodings`, or what a
+            stream is then given as its `encoding`.
         name: id of the session: letters, digits, "-" and "_", at most 64. Chosen by the server when empty.
 
     Raises:
@@ -140,6 +144,9 @@ def create_session(
     if resolver is not None:
         endpoint, model = (resolver, "") if isinstance(resolver, str) else resolver
         session.resolver.CopyFrom(session_pb2.Resolver(endpoint=endpoint, model=model))
+    agreed = encodings if isinstance(encodings, Encodings) else Encodings.of(encodings)
+    if agreed is not None:
+        session.encodings.CopyFrom(codec.encode_encodings(agreed))
     if lease is not None:
         session.lease.CopyFrom(codec.encode_duration(lease))
     request = service_pb2.CreateSessionRequest(
@@ -258,6 +265,7 @@ def ask(
     enqueue: Sequence[Any] = (),
     omit_tensors: bool = False,
     encoding: str | None = None,
+    held: HeldCopy | None = None,
     worker: str = "",
     request_id: str | None = None,
 ) -> Call[Step]:
@@ -268,7 +276,8 @@ def ask(
         wait: seconds to wait when there is none yet; not at all when None.
         enqueue: points to put first: each becomes a query of its own.
         omit_tensors: leave tensors out of the points, for a client that holds them.
-        encoding: dtype in which tensors come; the manifest's when None.
+        encoding: dtype in which tensors come, or a lossy encoding of what `held` lacks; the manifest's when None.
+        held: the copy of the parameters that this client has: the answer brings what it lacks.
         worker: name of the caller, for the records.
 
     Raises:
@@ -281,10 +290,11 @@ def ask(
         wait=None if wait is None else codec.encode_duration(wait),
         omit_tensors=omit_tensors,
         encoding=tensors.dtype_enum(encoding),
+        held=codec.encode_held(held),
         enqueue=[codec.space_of(session).encode_point(point) for point in enqueue],
         worker=worker,
     )
-    return Call("Ask", request, codec.step_parser(session), wait or 0.0)
+    return Call("Ask", request, codec.step_parser(session, held), wait or 0.0)
 
 
 Told = Union[Query, Observation, Iterable[Observation]]
@@ -331,6 +341,7 @@ def step(
     wait: float | None = None,
     omit_tensors: bool = False,
     encoding: str | None = None,
+    held: HeldCopy | None = None,
     worker: str = "",
     request_id: str | None = None,
     expected_revision: int = 0,
@@ -350,10 +361,11 @@ def step(
         wait=None if wait is None else codec.encode_duration(wait),
         omit_tensors=omit_tensors,
         encoding=tensors.dtype_enum(encoding),
+        held=codec.encode_held(held),
         expected_revision=expected_revision,
         worker=worker,
     )
-    return Call("Step", request, codec.step_parser(session), wait or 0.0)
+    return Call("Step", request, codec.step_parser(session, held), wait or 0.0)
 
 
 def as_observations(told: Told, value: Any = None, **answer: Any) -> Sequence[Observation]:
@@ -366,14 +378,13 @@ def as_observations(told: Told, value: Any = None, **answer: Any) -> Sequence[Ob
 
 @dataclass(frozen=True)
 class Chunked:
-    """A tensor of a gradient at a point, or of a product with a direction, that travels in chunks."""
+    """A gradient at a point, or a product with a direction, that travels in chunks."""
 
     query_id: str
     point: int
     product: bool
-    name: str
-    array: tensors.ArrayLike
-    dtype: str
+    #: Makes its chunks, the same ones each time.
+    chunks: Callable[[], Iterable[tensor_pb2.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -390,7 +401,7 @@ class StreamStep:
             hello = service_pb2.StepRequest(name=self.call.request.name, count=-1)
             yield service_pb2.OptimizeRequest(step=hello)
         for whole in self.chunked:
-            for tensor in tensors.encode_chunks(whole.name, whole.array, whole.dtype):
+            for tensor in whole.chunks():
                 chunk = service_pb2.GradientChunk(
                     query_id=whole.query_id, point=whole.point, tensor=tensor, product=whole.product
                 )
@@ -412,37 +423,72 @@ def stream_step(
     wait: float | None = None,
     omit_tensors: bool = False,
     encoding: str | None = None,
+    gradient_encoding: ErrorFeedback | str | None = None,
+    held: HeldCopy | None = None,
     worker: str = "",
     request_id: str | None = None,
     expected_revision: int = 0,
     **answer: Any,
 ) -> StreamStep:
-    """Tells and asks in one message. Arguments and errors are those of `step`; `encoding` also goes for gradients."""
+    """Tells and asks in one message. Arguments and errors are those of `step`; a dtype as `encoding` also goes for
+    gradients, unless they have a `gradient_encoding` of their own: a dtype, or an ErrorFeedback."""
+    plain = encoding if encoding in tensors.DTYPES else None
+    dtype = plain if gradient_encoding is None or isinstance(gradient_encoding, ErrorFeedback) else gradient_encoding
     told, chunked = [], []
     for observation in as_observations(observations, value, **answer):
-        in_chunks = []
+        if isinstance(gradient_encoding, ErrorFeedback):
+            observation = _with_feedback(session, observation, gradient_encoding)
+        in_chunks, size = [], 0
         for field, sets in (("gradient", observation.gradient), ("products", observation.products)):
             for point, values in enumerate(codec.per_point(sets)):
-                manifest = codec.tensor_space_of(session).manifest
-                for name, array in tensors.by_name(values, manifest, f"{field}[{point}]").items():
-                    query = codec.query_id(observation.query)
-                    dtype = encoding or manifest[name].dtype
-                    in_chunks.append(Chunked(query, point, field == "products", name, array, dtype))
-        large = sum(np.size(whole.array) for whole in in_chunks) * 4 > tensors.CHUNK_BYTES
+                chunks = _chunks_of(session, values, f"{field}[{point}]", dtype)
+                query = codec.query_id(observation.query)
+                in_chunks.append(Chunked(query, point, field == "products", chunks))
+                size += _bytes_of(values)
+        large = size > tensors.CHUNK_BYTES
         chunked += in_chunks if large else []
-        told.append(codec.encode_observation(session, observation, with_tensors=not large, encoding=encoding))
+        told.append(codec.encode_observation(session, observation, with_tensors=not large, encoding=dtype))
     call = step(
         session,
         count=count,
         wait=wait,
         omit_tensors=omit_tensors,
         encoding=encoding,
+        held=held,
         worker=worker,
         request_id=request_id,
         expected_revision=expected_revision,
     )
     call.request.observations.extend(told)
     return StreamStep(call, chunked)
+
+
+def _with_feedback(session: SessionInfo, observation: Observation, feedback: ErrorFeedback) -> Observation:
+    purpose = observation.query.purpose if isinstance(observation.query, Query) else ""
+    encoded = []
+    for point, values in enumerate(codec.per_point(observation.gradient)):
+        if not isinstance(values, tensor_pb2.Tensors):
+            named = tensors.by_name(values, codec.tensor_space_of(session).manifest, f"gradient[{point}]")
+            values = feedback.encode(named, f"{purpose} {point}")
+        encoded.append(values)
+    return replace(observation, gradient=encoded or None)
+
+
+def _chunks_of(
+    session: SessionInfo, values: Any, at: str, dtype: str | None
+) -> Callable[[], Iterable[tensor_pb2.Tensor]]:
+    if isinstance(values, tensor_pb2.Tensors):
+        return lambda: values.tensors
+    manifest = codec.tensor_space_of(session).manifest
+    named = tensors.by_name(values, manifest, at)
+    return lambda: (c for n, v in named.items() for c in tensors.encode_chunks(n, v, dtype or manifest[n].dtype))
+
+
+def _bytes_of(values: Any) -> int:
+    """About how many bytes a set of tensors takes."""
+    if isinstance(values, tensor_pb2.Tensors):
+        return values.ByteSize()
+    return 4 * sum(np.size(array) for array in (values.values() if isinstance(values, Mapping) else [values]))
 
 
 def report(

@@ -15,6 +15,7 @@ from typing_extensions import Concatenate, ParamSpec
 from . import _core, calls
 from ._core import Core, Retry, StreamCore, document, iterate, run
 from .calls import Call, StreamStep
+from .feedback import Encoding, stream_defaults
 from .models import Method, SessionInfo, Step, TrialRecord, WatchEvent
 from .spaces import Space
 
@@ -104,7 +105,7 @@ def _stream_method(
 ) -> Callable[Concatenate[Stream, P], Step]:
     @document(build, "Step")
     def method(self: Stream, /, *args: P.args, **kwargs: P.kwargs) -> Step:
-        return run(self._stream.step(build(self.session.info, *args, **kwargs)))
+        return run(self._stream.step(build(self.session.info, *args, **(self._defaults | kwargs))))
 
     return method
 
@@ -227,9 +228,15 @@ class Session:
         """Writes the session with all its history to a file, which `import_session` reads."""
         run(self._core.export(self.info, path))
 
-    def stream(self) -> Stream:
-        """Opens a stream of steps: less work per message than `step`, and gradients of any size."""
-        return Stream(self)
+    def stream(self, encoding: Encoding = None) -> Stream:
+        """Opens a stream of steps: less work per message than `step`, and gradients of any size.
+
+        Args:
+            encoding: how tensors travel both ways, or a pair for gradients and for parameters: a dtype, or one of
+                "block-int8", "sign" and "top-k" if the session was created with it. Gradients are then encoded with
+                error feedback, and parameters sent as deltas.
+        """
+        return Stream(self, encoding)
 
 
 class Stream:
@@ -238,8 +245,9 @@ class Stream:
     One step at a time: use a stream per thread. Close it, or use it in a ``with`` statement.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, encoding: Encoding = None) -> None:
         self.session = session
+        self._defaults = stream_defaults(encoding, session.info.encodings)
         self._stream = StreamCore(session._core, session.info)
 
     step = _stream_method(calls.stream_step)

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from . import tensors
 from ._gen import method_pb2, query_pb2, service_pb2, session_pb2, tensor_pb2
+from .feedback import Encodings, HeldCopy
 from .models import (
     CompletionWant,
     DirectionalWant,
@@ -67,7 +68,9 @@ def encode_observation(
         ):
             for i, values in enumerate(per_point(sets)):
                 manifest = tensor_space_of(session).manifest
-                into.append(tensors.encode_all(values, manifest, f"{field}[{i}]", encoding))
+                if not isinstance(values, tensor_pb2.Tensors):
+                    values = tensors.encode_all(values, manifest, f"{field}[{i}]", encoding)
+                into.append(values)
     if o.ranking is not None:
         for group in o.ranking:
             proto.ranking.ties.add(points=[group] if isinstance(group, (int, np.integer)) else list(group))
@@ -124,7 +127,7 @@ def _numbers(values: Any, points: int) -> Sequence[query_pb2.Numbers]:
     return [query_pb2.Numbers(values=row.tolist()) for row in array]
 
 
-def per_point(sets: Any) -> Sequence[tensors.TensorValues]:
+def per_point(sets: Any) -> Sequence[tensors.TensorValues | tensor_pb2.Tensors]:
     if sets is None:
         return ()
     return sets if isinstance(sets, (list, tuple)) else (sets,)
@@ -154,6 +157,7 @@ def parse_session(s: session_pb2.Session) -> SessionInfo:
         lease=s.lease.ToNanoseconds() / 1e9,
         labels=dict(s.labels),
         offers=tuple(s.offers),
+        encodings=_parse_encodings(s.encodings) if s.HasField("encodings") else None,
         state=_name(session_pb2.SessionState, s.state),
         status_message=s.status_message,
         revision=s.revision,
@@ -167,7 +171,27 @@ def parse_session(s: session_pb2.Session) -> SessionInfo:
     )
 
 
-def step_parser(session: SessionInfo) -> Callable[[service_pb2.StepResponse], Step]:
+def _parse_encodings(e: session_pb2.Encodings) -> Encodings:
+    return Encodings(
+        gradients=tuple(tensors.dtype_name(enum, "") for enum in e.gradients),
+        parameters=tuple(tensors.dtype_name(enum, "") for enum in e.parameters),
+        density=e.density if e.HasField("density") else None,
+    )
+
+
+def encode_encodings(encodings: Encodings) -> session_pb2.Encodings:
+    return session_pb2.Encodings(
+        gradients=[tensors.dtype_enum(name) for name in encodings.gradients],
+        parameters=[tensors.dtype_enum(name) for name in encodings.parameters],
+        density=encodings.density,
+    )
+
+
+def encode_held(held: HeldCopy | None) -> service_pb2.Held | None:
+    return None if held is None else service_pb2.Held(copy=held.name, version=held.version)
+
+
+def step_parser(session: SessionInfo, held: HeldCopy | None = None) -> Callable[[service_pb2.StepResponse], Step]:
     space = space_of(session)
 
     def parse(r: service_pb2.StepResponse) -> Step:
@@ -177,7 +201,7 @@ def step_parser(session: SessionInfo) -> Callable[[service_pb2.StepResponse], St
             short = Short(r.short.reason, retry)
         return Step(
             revision=r.revision,
-            queries=tuple(_parse_query(space, q) for q in r.queries),
+            queries=tuple(_parse_query(space, q, held) for q in r.queries),
             short=short,
             state=_name(session_pb2.SessionState, r.state),
             status_message=r.status_message,
@@ -189,16 +213,28 @@ def step_parser(session: SessionInfo) -> Callable[[service_pb2.StepResponse], St
     return parse
 
 
-def _parse_query(space: Space, q: query_pb2.Query) -> Query:
+def _is_note(space: Space, point: query_pb2.Point) -> bool:
+    return space.kind != "text" and point.HasField("text")
+
+
+def _parse_point(space: Space, point: query_pb2.Point, held: HeldCopy | None) -> Any:
+    if held is not None and isinstance(space, TensorSpace):
+        return held.decode(point.tensors, space.manifest) or None
+    return space.decode_point(point)
+
+
+def _parse_query(space: Space, q: query_pb2.Query, held: HeldCopy | None) -> Query:
+    notes = [p.text.components for p in q.points if _is_note(space, p)]
     return Query(
         id=q.id,
-        points=tuple(space.decode_point(p) for p in q.points),
+        points=tuple(_parse_point(space, p, held) for p in q.points if not _is_note(space, p)),
         wants=tuple(_parse_want(w) for w in q.wants),
         sample_key=q.sample_key,
         purpose=q.purpose,
         trial=q.trial if q.HasField("trial") else None,
         lease_until=_time(q, "lease_until"),
         attempt=q.attempt,
+        note={name: text for note in notes for name, text in note.items()},
     )
 
 

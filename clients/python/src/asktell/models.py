@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Union
 
+from ._gen import tensor_pb2
+from .feedback import Encodings
 from .spaces import Params, Space
 from .tensors import ArrayLike, TensorValues
 
@@ -121,6 +123,8 @@ class Query:
     lease_until: datetime | None
     #: How often it has been asked, 1 the first time.
     attempt: int
+    #: What a method over anything but texts has to say in words and digits: seeds, coefficients. It is no point.
+    note: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def point(self) -> Any:
@@ -197,7 +201,7 @@ class Observation:
 
     query: Query | str | None = None
     value: float | Sequence[float] | Sequence[Sequence[float]] | None = None
-    gradient: TensorValues | Sequence[TensorValues] | None = None
+    gradient: TensorValues | tensor_pb2.Tensors | Sequence[TensorValues | tensor_pb2.Tensors] | None = None
     ranking: Sequence[int | Sequence[int]] | None = None
     completions: Sequence[str] = ()
     score: float | Score | Sequence[float | Score] | None = None
@@ -363,6 +367,7 @@ class SessionInfo:
     lease: float
     labels: dict[str, str]
     offers: tuple[str, ...]
+    encodings: Encodings | None
     #: "running", "paused" or "done".
     state: str
     status_message: str

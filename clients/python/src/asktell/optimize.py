@@ -283,7 +283,7 @@ def minimize(
         workers: threads that evaluate in parallel. With more than one `f` must be thread-safe.
         method: id of the method; "tpe" for a search space, "adam" with `jac`, else "cma-es".
         config: of the method.
-        pruner: "median", "asha", or such a name with its config.
+        pruner: id of a pruner, such as "median", "asha", "hyperband", or an id with its config.
         seed: of the session. With one worker, the run repeats.
         lease: seconds until the point of an evaluation that has not reported is asked again, 600 when None.
         progress: whether to show a bar, if there is a terminal.

@@ -1,4 +1,4 @@
-"""Tensors on the wire as numpy arrays: packed, row-major, little-endian, no copy but protobuf's own."""
+"""Tensors on the wire as numpy arrays: packed, row-major, little-endian, no copy but protobuf's own; or encoded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Union
 import numpy as np
 import numpy.typing as npt
 
+from . import encodings
 from ._gen import tensor_pb2
 
 Array = npt.NDArray[Any]
@@ -24,7 +25,9 @@ _BITS: dict[str, np.dtype[Any]] = {
     "f16": np.dtype("<f2"),
 }
 DTYPES = tuple(_BITS)
-_TO_ENUM = {name: tensor_pb2.Dtype.Value(f"DTYPE_{name.upper()}") for name in DTYPES}
+_TO_ENUM = {
+    name: tensor_pb2.Dtype.Value(f"DTYPE_{name.upper().replace('-', '_')}") for name in DTYPES + encodings.LOSSY
+}
 _FROM_ENUM = {value: name for name, value in _TO_ENUM.items()}
 
 #: Bytes of data in one chunk of a gradient that is streamed.
@@ -67,7 +70,7 @@ def dtype_enum(name: str | None) -> Any:
     try:
         return _TO_ENUM[name]
     except KeyError:
-        raise ValueError(f"expected a dtype of {', '.join(DTYPES)}, got {name!r}") from None
+        raise ValueError(f"expected one of {', '.join(_TO_ENUM)}, got {name!r}") from None
 
 
 def dtype_name(enum: int, default: str) -> str:
@@ -148,4 +151,14 @@ def encode_all(values: TensorValues, manifest: Manifest, at: str, dtype: str | N
 
 
 def decode_all(tensors: Sequence[tensor_pb2.Tensor], manifest: Manifest) -> dict[str, Array]:
-    return {tensor.name: decode(tensor, manifest[tensor.name]) for tensor in tensors}
+    arrays: dict[str, Array] = {}
+    for tensor in tensors:
+        info = manifest[tensor.name]
+        dtype = dtype_name(tensor.dtype, info.dtype)
+        if dtype in encodings.LOSSY:
+            piece = encodings.decode(dtype, tensor.data, tensor.length)
+            whole = arrays.setdefault(tensor.name, np.zeros(info.shape, np.float32))
+            whole.reshape(-1)[tensor.offset : tensor.offset + tensor.length] = piece
+        else:
+            arrays[tensor.name] = decode(tensor, info)
+    return arrays

@@ -8,6 +8,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .client import Client, Session, Stream
+from .feedback import Encoding
 from .models import HvpWant, Observation, Query, Step
 from .spaces import TensorSpace
 
@@ -47,7 +48,9 @@ class RemoteOptimizer(torch.optim.Optimizer):
         method: id of a gradient method.
         config: of the method.
         lr: short for ``config={"learningRate": lr}``.
-        encoding: dtype in which gradients and parameters travel; the parameters' own when None.
+        encoding: how gradients and parameters travel, or a pair of both: a dtype, their own when None. Or "block-int8",
+            "sign" or "top-k": gradients with error feedback, parameters as deltas against a copy of them that is kept
+            here. A session that is given must have been created with these.
         session: id for the session, or an existing session of these parameters to go on with.
         session_options: more arguments for `Client.create_session`: durability, seed, labels.
         client, target: which server; see Client.
@@ -64,7 +67,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
         config: Mapping[str, Any] | None = None,
         *,
         lr: float | None = None,
-        encoding: str | None = None,
+        encoding: Encoding = None,
         session: str | Session = "",
         session_options: Mapping[str, Any] | None = None,
         client: Client | None = None,
@@ -95,7 +98,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
                 config=settings,
                 name=session,
                 offers=("gradient", "value", "hvp"),
-                **(session_options or {}),
+                **{"encodings": encoding, **(session_options or {})},
             )
             self._attach(created)
             # The parameters hold the first point already.
@@ -166,7 +169,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
 
     def load_estimate(self) -> None:
         """Puts the session's estimate into the parameters: where a method averages iterates, the average."""
-        estimate = self._session.estimate(encoding=self._encoding)
+        estimate = self._session.estimate()
         with torch.no_grad():
             self._copy(estimate.point)
 
@@ -217,7 +220,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
             raise ValueError(f"{session.name} has the tensors {found}, expected {expected}")
         if self._stream is not None:
             self._stream.close()
-        self._session, self._stream = session, session.stream()
+        self._session, self._stream = session, session.stream(self._encoding)
         self._rate = session.info.config.get("learningRate")
         for group in self.param_groups:
             group["lr"] = self._rate if group["lr"] is None else group["lr"]
@@ -225,7 +228,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
     def _send(self, told: list[Observation], omit_tensors: bool = False) -> Step:
         if self._stream is None:
             raise RuntimeError("the optimizer is closed")
-        return self._stream.step(told, omit_tensors=omit_tensors, encoding=self._encoding)
+        return self._stream.step(told, omit_tensors=omit_tensors)
 
     def _accept(self, step: Step) -> None:
         """Takes the next query, if the session is not done; the parameters do not hold its point yet."""
@@ -253,7 +256,7 @@ class RemoteOptimizer(torch.optim.Optimizer):
                 torch.autograd.graph.increment_version(p)
 
     def _begins(self, query: Query, last: str) -> bool:
-        """Whether a query is of another step: its purpose is the first of this one, or an older one on another sample."""
+        """Whether a query is of another step: it has the first purpose of this one, or one of its on another sample."""
         return query.purpose == self._asked[0] or (query.purpose in self._asked and query.sample_key != last)
 
     def _products(self, want: HvpWant, directions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

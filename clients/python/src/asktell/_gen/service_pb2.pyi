@@ -72,7 +72,7 @@ class DeleteSessionRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AskRequest(_message.Message):
-    __slots__ = ("name", "count", "request_id", "wait", "omit_tensors", "encoding", "enqueue", "worker")
+    __slots__ = ("name", "count", "request_id", "wait", "omit_tensors", "encoding", "enqueue", "worker", "held")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,7 @@ class AskRequest(_message.Message):
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     ENQUEUE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     name: str
     count: int
     request_id: str
@@ -89,7 +90,16 @@ class AskRequest(_message.Message):
     encoding: _tensor_pb2.Dtype
     enqueue: _containers.RepeatedCompositeFieldContainer[_query_pb2.Point]
     worker: str
-    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., enqueue: _Optional[_Iterable[_Union[_query_pb2.Point, _Mapping]]] = ..., worker: _Optional[str] = ...) -> None: ...
+    held: Held
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., enqueue: _Optional[_Iterable[_Union[_query_pb2.Point, _Mapping]]] = ..., worker: _Optional[str] = ..., held: _Optional[_Union[Held, _Mapping]] = ...) -> None: ...
+
+class Held(_message.Message):
+    __slots__ = ("copy", "version")
+    COPY_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    copy: str
+    version: int
+    def __init__(self, copy: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class TellRequest(_message.Message):
     __slots__ = ("name", "observations", "request_id", "expected_revision")
@@ -104,7 +114,7 @@ class TellRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., observations: _Optional[_Iterable[_Union[_query_pb2.Observation, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_revision: _Optional[int] = ...) -> None: ...
 
 class StepRequest(_message.Message):
-    __slots__ = ("name", "observations", "count", "request_id", "wait", "omit_tensors", "encoding", "expected_revision", "worker")
+    __slots__ = ("name", "observations", "count", "request_id", "wait", "omit_tensors", "encoding", "expected_revision", "worker", "held")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +124,7 @@ class StepRequest(_message.Message):
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     name: str
     observations: _containers.RepeatedCompositeFieldContainer[_query_pb2.Observation]
     count: int
@@ -123,7 +134,8 @@ class StepRequest(_message.Message):
     encoding: _tensor_pb2.Dtype
     expected_revision: int
     worker: str
-    def __init__(self, name: _Optional[str] = ..., observations: _Optional[_Iterable[_Union[_query_pb2.Observation, _Mapping]]] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., expected_revision: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+    held: Held
+    def __init__(self, name: _Optional[str] = ..., observations: _Optional[_Iterable[_Union[_query_pb2.Observation, _Mapping]]] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., expected_revision: _Optional[int] = ..., worker: _Optional[str] = ..., held: _Optional[_Union[Held, _Mapping]] = ...) -> None: ...
 
 class StepResponse(_message.Message):
     __slots__ = ("revision", "queries", "short", "state", "status_message", "repeated_request", "durable_step", "request_id", "metrics")

@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from . import query_pb2 as asktell_dot_v1_dot_query__pb2
 from . import space_pb2 as asktell_dot_v1_dot_space__pb2
+from . import tensor_pb2 as asktell_dot_v1_dot_tensor__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61sktell/v1/session.proto\x12\nasktell.v1\x1a\x16\x61sktell/v1/query.proto\x1a\x16\x61sktell/v1/space.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n\tObjective\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\tdirection\x18\x02 \x01(\x0e\x32\x15.asktell.v1.Direction\"[\n\x06\x42udget\x12\x17\n\x0fmax_evaluations\x18\x01 \x01(\x03\x12\x11\n\tmax_calls\x18\x02 \x01(\x03\x12\x12\n\nmax_tokens\x18\x03 \x01(\x03\x12\x11\n\tmax_money\x18\x04 \x01(\x01\"E\n\nPrunerSpec\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\'\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"B\n\x04Task\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12%\n\x08\x65xamples\x18\x02 \x03(\x0b\x32\x13.asktell.v1.Example\"*\n\x07\x45xample\x12\r\n\x05input\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\t\"+\n\x08Resolver\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"\xf7\x06\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\'\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12 \n\x05space\x18\x05 \x01(\x0b\x32\x11.asktell.v1.Space\x12)\n\nobjectives\x18\x06 \x03(\x0b\x32\x15.asktell.v1.Objective\x12\x13\n\x0b\x63onstraints\x18\x07 \x03(\t\x12\x1e\n\x04task\x18\x08 \x01(\x0b\x32\x10.asktell.v1.Task\x12&\n\x06pruner\x18\t \x01(\x0b\x32\x16.asktell.v1.PrunerSpec\x12\"\n\x06\x62udget\x18\n \x01(\x0b\x32\x12.asktell.v1.Budget\x12*\n\ndurability\x18\x0b \x01(\x0e\x32\x16.asktell.v1.Durability\x12&\n\x08resolver\x18\x0c \x01(\x0b\x32\x14.asktell.v1.Resolver\x12\x11\n\x04seed\x18\r \x01(\x03H\x00\x88\x01\x01\x12(\n\x05lease\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x06labels\x18\x0f \x03(\x0b\x32\x1f.asktell.v1.Session.LabelsEntry\x12\x0e\n\x06offers\x18\x10 \x03(\t\x12\'\n\x05state\x18\x14 \x01(\x0e\x32\x18.asktell.v1.SessionState\x12\x16\n\x0estatus_message\x18\x15 \x01(\t\x12\x10\n\x08revision\x18\x16 \x01(\x03\x12\x13\n\x0b\x63onfig_hash\x18\x17 \x01(\t\x12/\n\x0b\x63reate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x19 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x06\x63ounts\x18\x1a \x01(\x0b\x32\x12.asktell.v1.Counts\x12 \n\x05usage\x18\x1b \x01(\x0b\x32\x11.asktell.v1.Usage\x12\x13\n\x0b\x66orked_from\x18\x1c \x01(\t\x12\x12\n\nstate_hash\x18\x1d \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_seed\"S\n\x06\x43ounts\x12\r\n\x05\x61sked\x18\x01 \x01(\x03\x12\x0c\n\x04told\x18\x02 \x01(\x03\x12\x0c\n\x04open\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x0e\n\x06pruned\x18\x05 \x01(\x03\"\xc7\x01\n\x08\x45stimate\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12)\n\x06points\x18\x02 \x03(\x0b\x32\x19.asktell.v1.EstimatePoint\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\x32\n\x07metrics\x18\x04 \x03(\x0b\x32!.asktell.v1.Estimate.MetricsEntry\x12\x10\n\x08revision\x18\x05 \x01(\x03\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"_\n\rEstimatePoint\x12 \n\x05point\x18\x01 \x01(\x0b\x32\x11.asktell.v1.Point\x12\x0e\n\x06values\x18\x02 \x03(\x01\x12\x12\n\x05trial\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_trial\"\xe6\x02\n\nWatchEvent\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x10\n\x08query_id\x18\x04 \x01(\t\x12\x12\n\x05trial\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x1d.asktell.v1.ObservationStatus\x12\x0e\n\x06values\x18\x07 \x03(\x01\x12\x11\n\x04\x62\x65st\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x34\n\x07metrics\x18\t \x03(\x0b\x32#.asktell.v1.WatchEvent.MetricsEntry\x12\x0f\n\x07message\x18\n \x01(\t\x12\x0c\n\x04more\x18\x0b \x01(\x08\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x08\n\x06_trialB\x07\n\x05_best*V\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_MINIMIZE\x10\x01\x12\x16\n\x12\x44IRECTION_MAXIMIZE\x10\x02*z\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SESSION_STATE_RUNNING\x10\x01\x12\x16\n\x12SESSION_STATE_DONE\x10\x02\x12\x18\n\x14SESSION_STATE_PAUSED\x10\x03*Y\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_JOURNAL\x10\x01\x12\x17\n\x13\x44URABILITY_SNAPSHOT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61sktell/v1/session.proto\x12\nasktell.v1\x1a\x16\x61sktell/v1/query.proto\x1a\x16\x61sktell/v1/space.proto\x1a\x17\x61sktell/v1/tensor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n\tObjective\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\tdirection\x18\x02 \x01(\x0e\x32\x15.asktell.v1.Direction\"[\n\x06\x42udget\x12\x17\n\x0fmax_evaluations\x18\x01 \x01(\x03\x12\x11\n\tmax_calls\x18\x02 \x01(\x03\x12\x12\n\nmax_tokens\x18\x03 \x01(\x03\x12\x11\n\tmax_money\x18\x04 \x01(\x01\"E\n\nPrunerSpec\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\'\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"B\n\x04Task\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12%\n\x08\x65xamples\x18\x02 \x03(\x0b\x32\x13.asktell.v1.Example\"*\n\x07\x45xample\x12\r\n\x05input\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\t\"+\n\x08Resolver\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"z\n\tEncodings\x12$\n\tgradients\x18\x01 \x03(\x0e\x32\x11.asktell.v1.Dtype\x12%\n\nparameters\x18\x02 \x03(\x0e\x32\x11.asktell.v1.Dtype\x12\x14\n\x07\x64\x65nsity\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_density\"\xa1\x07\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\'\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12 \n\x05space\x18\x05 \x01(\x0b\x32\x11.asktell.v1.Space\x12)\n\nobjectives\x18\x06 \x03(\x0b\x32\x15.asktell.v1.Objective\x12\x13\n\x0b\x63onstraints\x18\x07 \x03(\t\x12\x1e\n\x04task\x18\x08 \x01(\x0b\x32\x10.asktell.v1.Task\x12&\n\x06pruner\x18\t \x01(\x0b\x32\x16.asktell.v1.PrunerSpec\x12\"\n\x06\x62udget\x18\n \x01(\x0b\x32\x12.asktell.v1.Budget\x12*\n\ndurability\x18\x0b \x01(\x0e\x32\x16.asktell.v1.Durability\x12&\n\x08resolver\x18\x0c \x01(\x0b\x32\x14.asktell.v1.Resolver\x12\x11\n\x04seed\x18\r \x01(\x03H\x00\x88\x01\x01\x12(\n\x05lease\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x06labels\x18\x0f \x03(\x0b\x32\x1f.asktell.v1.Session.LabelsEntry\x12\x0e\n\x06offers\x18\x10 \x03(\t\x12(\n\tencodings\x18\x11 \x01(\x0b\x32\x15.asktell.v1.Encodings\x12\'\n\x05state\x18\x14 \x01(\x0e\x32\x18.asktell.v1.SessionState\x12\x16\n\x0estatus_message\x18\x15 \x01(\t\x12\x10\n\x08revision\x18\x16 \x01(\x03\x12\x13\n\x0b\x63onfig_hash\x18\x17 \x01(\t\x12/\n\x0b\x63reate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x19 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x06\x63ounts\x18\x1a \x01(\x0b\x32\x12.asktell.v1.Counts\x12 \n\x05usage\x18\x1b \x01(\x0b\x32\x11.asktell.v1.Usage\x12\x13\n\x0b\x66orked_from\x18\x1c \x01(\t\x12\x12\n\nstate_hash\x18\x1d \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_seed\"S\n\x06\x43ounts\x12\r\n\x05\x61sked\x18\x01 \x01(\x03\x12\x0c\n\x04told\x18\x02 \x01(\x03\x12\x0c\n\x04open\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x0e\n\x06pruned\x18\x05 \x01(\x03\"\xc7\x01\n\x08\x45stimate\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12)\n\x06points\x18\x02 \x03(\x0b\x32\x19.asktell.v1.EstimatePoint\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\x32\n\x07metrics\x18\x04 \x03(\x0b\x32!.asktell.v1.Estimate.MetricsEntry\x12\x10\n\x08revision\x18\x05 \x01(\x03\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"_\n\rEstimatePoint\x12 \n\x05point\x18\x01 \x01(\x0b\x32\x11.asktell.v1.Point\x12\x0e\n\x06values\x18\x02 \x03(\x01\x12\x12\n\x05trial\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_trial\"\xe6\x02\n\nWatchEvent\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x10\n\x08query_id\x18\x04 \x01(\t\x12\x12\n\x05trial\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x1d.asktell.v1.ObservationStatus\x12\x0e\n\x06values\x18\x07 \x03(\x01\x12\x11\n\x04\x62\x65st\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x34\n\x07metrics\x18\t \x03(\x0b\x32#.asktell.v1.WatchEvent.MetricsEntry\x12\x0f\n\x07message\x18\n \x01(\t\x12\x0c\n\x04more\x18\x0b \x01(\x08\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x08\n\x06_trialB\x07\n\x05_best*V\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_MINIMIZE\x10\x01\x12\x16\n\x12\x44IRECTION_MAXIMIZE\x10\x02*z\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SESSION_STATE_RUNNING\x10\x01\x12\x16\n\x12SESSION_STATE_DONE\x10\x02\x12\x18\n\x14SESSION_STATE_PAUSED\x10\x03*Y\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_JOURNAL\x10\x01\x12\x17\n\x13\x44URABILITY_SNAPSHOT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,38 +43,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ESTIMATE_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_WATCHEVENT_METRICSENTRY']._loaded_options = None
   _globals['_WATCHEVENT_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_DIRECTION']._serialized_start=2208
-  _globals['_DIRECTION']._serialized_end=2294
-  _globals['_SESSIONSTATE']._serialized_start=2296
-  _globals['_SESSIONSTATE']._serialized_end=2418
-  _globals['_DURABILITY']._serialized_start=2420
-  _globals['_DURABILITY']._serialized_end=2509
-  _globals['_OBJECTIVE']._serialized_start=183
-  _globals['_OBJECTIVE']._serialized_end=250
-  _globals['_BUDGET']._serialized_start=252
-  _globals['_BUDGET']._serialized_end=343
-  _globals['_PRUNERSPEC']._serialized_start=345
-  _globals['_PRUNERSPEC']._serialized_end=414
-  _globals['_TASK']._serialized_start=416
-  _globals['_TASK']._serialized_end=482
-  _globals['_EXAMPLE']._serialized_start=484
-  _globals['_EXAMPLE']._serialized_end=526
-  _globals['_RESOLVER']._serialized_start=528
-  _globals['_RESOLVER']._serialized_end=571
-  _globals['_SESSION']._serialized_start=574
-  _globals['_SESSION']._serialized_end=1461
-  _globals['_SESSION_LABELSENTRY']._serialized_start=1407
-  _globals['_SESSION_LABELSENTRY']._serialized_end=1452
-  _globals['_COUNTS']._serialized_start=1463
-  _globals['_COUNTS']._serialized_end=1546
-  _globals['_ESTIMATE']._serialized_start=1549
-  _globals['_ESTIMATE']._serialized_end=1748
-  _globals['_ESTIMATE_METRICSENTRY']._serialized_start=1702
-  _globals['_ESTIMATE_METRICSENTRY']._serialized_end=1748
-  _globals['_ESTIMATEPOINT']._serialized_start=1750
-  _globals['_ESTIMATEPOINT']._serialized_end=1845
-  _globals['_WATCHEVENT']._serialized_start=1848
-  _globals['_WATCHEVENT']._serialized_end=2206
-  _globals['_WATCHEVENT_METRICSENTRY']._serialized_start=1702
-  _globals['_WATCHEVENT_METRICSENTRY']._serialized_end=1748
+  _globals['_DIRECTION']._serialized_start=2399
+  _globals['_DIRECTION']._serialized_end=2485
+  _globals['_SESSIONSTATE']._serialized_start=2487
+  _globals['_SESSIONSTATE']._serialized_end=2609
+  _globals['_DURABILITY']._serialized_start=2611
+  _globals['_DURABILITY']._serialized_end=2700
+  _globals['_OBJECTIVE']._serialized_start=208
+  _globals['_OBJECTIVE']._serialized_end=275
+  _globals['_BUDGET']._serialized_start=277
+  _globals['_BUDGET']._serialized_end=368
+  _globals['_PRUNERSPEC']._serialized_start=370
+  _globals['_PRUNERSPEC']._serialized_end=439
+  _globals['_TASK']._serialized_start=441
+  _globals['_TASK']._serialized_end=507
+  _globals['_EXAMPLE']._serialized_start=509
+  _globals['_EXAMPLE']._serialized_end=551
+  _globals['_RESOLVER']._serialized_start=553
+  _globals['_RESOLVER']._serialized_end=596
+  _globals['_ENCODINGS']._serialized_start=598
+  _globals['_ENCODINGS']._serialized_end=720
+  _globals['_SESSION']._serialized_start=723
+  _globals['_SESSION']._serialized_end=1652
+  _globals['_SESSION_LABELSENTRY']._serialized_start=1598
+  _globals['_SESSION_LABELSENTRY']._serialized_end=1643
+  _globals['_COUNTS']._serialized_start=1654
+  _globals['_COUNTS']._serialized_end=1737
+  _globals['_ESTIMATE']._serialized_start=1740
+  _globals['_ESTIMATE']._serialized_end=1939
+  _globals['_ESTIMATE_METRICSENTRY']._serialized_start=1893
+  _globals['_ESTIMATE_METRICSENTRY']._serialized_end=1939
+  _globals['_ESTIMATEPOINT']._serialized_start=1941
+  _globals['_ESTIMATEPOINT']._serialized_end=2036
+  _globals['_WATCHEVENT']._serialized_start=2039
+  _globals['_WATCHEVENT']._serialized_end=2397
+  _globals['_WATCHEVENT_METRICSENTRY']._serialized_start=1893
+  _globals['_WATCHEVENT_METRICSENTRY']._serialized_end=1939
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@ import datetime
 
 from . import query_pb2 as _query_pb2
 from . import space_pb2 as _space_pb2
+from . import tensor_pb2 as _tensor_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -95,8 +96,18 @@ class Resolver(_message.Message):
     model: str
     def __init__(self, endpoint: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
+class Encodings(_message.Message):
+    __slots__ = ("gradients", "parameters", "density")
+    GRADIENTS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    DENSITY_FIELD_NUMBER: _ClassVar[int]
+    gradients: _containers.RepeatedScalarFieldContainer[_tensor_pb2.Dtype]
+    parameters: _containers.RepeatedScalarFieldContainer[_tensor_pb2.Dtype]
+    density: float
+    def __init__(self, gradients: _Optional[_Iterable[_Union[_tensor_pb2.Dtype, str]]] = ..., parameters: _Optional[_Iterable[_Union[_tensor_pb2.Dtype, str]]] = ..., density: _Optional[float] = ...) -> None: ...
+
 class Session(_message.Message):
-    __slots__ = ("name", "display_name", "method", "config", "space", "objectives", "constraints", "task", "pruner", "budget", "durability", "resolver", "seed", "lease", "labels", "offers", "state", "status_message", "revision", "config_hash", "create_time", "update_time", "counts", "usage", "forked_from", "state_hash")
+    __slots__ = ("name", "display_name", "method", "config", "space", "objectives", "constraints", "task", "pruner", "budget", "durability", "resolver", "seed", "lease", "labels", "offers", "encodings", "state", "status_message", "revision", "config_hash", "create_time", "update_time", "counts", "usage", "forked_from", "state_hash")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +131,7 @@ class Session(_message.Message):
     LEASE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     OFFERS_FIELD_NUMBER: _ClassVar[int]
+    ENCODINGS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     STATUS_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +158,7 @@ class Session(_message.Message):
     lease: _duration_pb2.Duration
     labels: _containers.ScalarMap[str, str]
     offers: _containers.RepeatedScalarFieldContainer[str]
+    encodings: Encodings
     state: SessionState
     status_message: str
     revision: int
@@ -156,7 +169,7 @@ class Session(_message.Message):
     usage: _query_pb2.Usage
     forked_from: str
     state_hash: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., method: _Optional[str] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., space: _Optional[_Union[_space_pb2.Space, _Mapping]] = ..., objectives: _Optional[_Iterable[_Union[Objective, _Mapping]]] = ..., constraints: _Optional[_Iterable[str]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., pruner: _Optional[_Union[PrunerSpec, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ..., resolver: _Optional[_Union[Resolver, _Mapping]] = ..., seed: _Optional[int] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., offers: _Optional[_Iterable[str]] = ..., state: _Optional[_Union[SessionState, str]] = ..., status_message: _Optional[str] = ..., revision: _Optional[int] = ..., config_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ..., usage: _Optional[_Union[_query_pb2.Usage, _Mapping]] = ..., forked_from: _Optional[str] = ..., state_hash: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., method: _Optional[str] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., space: _Optional[_Union[_space_pb2.Space, _Mapping]] = ..., objectives: _Optional[_Iterable[_Union[Objective, _Mapping]]] = ..., constraints: _Optional[_Iterable[str]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., pruner: _Optional[_Union[PrunerSpec, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ..., resolver: _Optional[_Union[Resolver, _Mapping]] = ..., seed: _Optional[int] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., offers: _Optional[_Iterable[str]] = ..., encodings: _Optional[_Union[Encodings, _Mapping]] = ..., state: _Optional[_Union[SessionState, str]] = ..., status_message: _Optional[str] = ..., revision: _Optional[int] = ..., config_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ..., usage: _Optional[_Union[_query_pb2.Usage, _Mapping]] = ..., forked_from: _Optional[str] = ..., state_hash: _Optional[str] = ...) -> None: ...
 
 class Counts(_message.Message):
     __slots__ = ("asked", "told", "open", "failed", "pruned")

@@ -14,11 +14,17 @@ class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DTYPE_F64: _ClassVar[Dtype]
     DTYPE_BF16: _ClassVar[Dtype]
     DTYPE_F16: _ClassVar[Dtype]
+    DTYPE_BLOCK_INT8: _ClassVar[Dtype]
+    DTYPE_SIGN: _ClassVar[Dtype]
+    DTYPE_TOP_K: _ClassVar[Dtype]
 DTYPE_UNSPECIFIED: Dtype
 DTYPE_F32: Dtype
 DTYPE_F64: Dtype
 DTYPE_BF16: Dtype
 DTYPE_F16: Dtype
+DTYPE_BLOCK_INT8: Dtype
+DTYPE_SIGN: Dtype
+DTYPE_TOP_K: Dtype
 
 class TensorSpec(_message.Message):
     __slots__ = ("name", "shape", "dtype", "group")
@@ -33,19 +39,25 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[_Union[Dtype, str]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class Tensor(_message.Message):
-    __slots__ = ("name", "dtype", "data", "offset")
+    __slots__ = ("name", "dtype", "data", "offset", "length")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
     name: str
     dtype: Dtype
     data: bytes
     offset: int
-    def __init__(self, name: _Optional[str] = ..., dtype: _Optional[_Union[Dtype, str]] = ..., data: _Optional[bytes] = ..., offset: _Optional[int] = ...) -> None: ...
+    length: int
+    def __init__(self, name: _Optional[str] = ..., dtype: _Optional[_Union[Dtype, str]] = ..., data: _Optional[bytes] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
 
 class Tensors(_message.Message):
-    __slots__ = ("tensors",)
+    __slots__ = ("tensors", "version", "base")
     TENSORS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
-    def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
+    version: int
+    base: int
+    def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., version: _Optional[int] = ..., base: _Optional[int] = ...) -> None: ...

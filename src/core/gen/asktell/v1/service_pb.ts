@@ -21,7 +21,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/service.proto.
  */
 export const file_asktell_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("Chhhc2t0ZWxsL3YxL3NlcnZpY2UucHJvdG8SCmFza3RlbGwudjEiZAoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSJAoHc2Vzc2lvbhgBIAEoCzITLmFza3RlbGwudjEuU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiIQoRR2V0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJMChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJWChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIlCghzZXNzaW9ucxgBIAMoCzITLmFza3RlbGwudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkinAEKFFVwZGF0ZVNlc3Npb25SZXF1ZXN0EiQKB3Nlc3Npb24YASABKAsyEy5hc2t0ZWxsLnYxLlNlc3Npb24SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMiOAoURGVsZXRlU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJItUBCgpBc2tSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAUSEgoKcmVxdWVzdF9pZBgDIAEoCRInCgR3YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgFIAEoCBIjCghlbmNvZGluZxgGIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSIgoHZW5xdWV1ZRgHIAMoCzIRLmFza3RlbGwudjEuUG9pbnQSDgoGd29ya2VyGAggASgJInkKC1RlbGxSZXF1ZXN0EgwKBG5hbWUYASABKAkSLQoMb2JzZXJ2YXRpb25zGAIgAygLMhcuYXNrdGVsbC52MS5PYnNlcnZhdGlvbhISCgpyZXF1ZXN0X2lkGAMgASgJEhkKEWV4cGVjdGVkX3JldmlzaW9uGAQgASgDIvwBCgtTdGVwUmVxdWVzdBIMCgRuYW1lGAEgASgJEi0KDG9ic2VydmF0aW9ucxgCIAMoCzIXLmFza3RlbGwudjEuT2JzZXJ2YXRpb24SDQoFY291bnQYAyABKAUSEgoKcmVxdWVzdF9pZBgEIAEoCRInCgR3YWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgGIAEoCBIjCghlbmNvZGluZxgHIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSGQoRZXhwZWN0ZWRfcmV2aXNpb24YCCABKAMSDgoGd29ya2VyGAkgASgJIukCCgxTdGVwUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSIgoHcXVlcmllcxgCIAMoCzIRLmFza3RlbGwudjEuUXVlcnkSIAoFc2hvcnQYAyABKAsyES5hc2t0ZWxsLnYxLlNob3J0EicKBXN0YXRlGAQgASgOMhguYXNrdGVsbC52MS5TZXNzaW9uU3RhdGUSFgoOc3RhdHVzX21lc3NhZ2UYBSABKAkSGAoQcmVwZWF0ZWRfcmVxdWVzdBgGIAEoCBIZCgxkdXJhYmxlX3N0ZXAYByABKANIAIgBARISCgpyZXF1ZXN0X2lkGAggASgJEjYKB21ldHJpY3MYCSADKAsyJS5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZS5NZXRyaWNzRW50cnkaLgoMTWV0cmljc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCDwoNX2R1cmFibGVfc3RlcCJxCg9PcHRpbWl6ZVJlcXVlc3QSJwoEc3RlcBgBIAEoCzIXLmFza3RlbGwudjEuU3RlcFJlcXVlc3RIABIqCgVjaHVuaxgCIAEoCzIZLmFza3RlbGwudjEuR3JhZGllbnRDaHVua0gAQgkKB21lc3NhZ2UiZQoNR3JhZGllbnRDaHVuaxIQCghxdWVyeV9pZBgBIAEoCRINCgVwb2ludBgCIAEoBRIiCgZ0ZW5zb3IYAyABKAsyEi5hc2t0ZWxsLnYxLlRlbnNvchIPCgdwcm9kdWN0GAQgASgIImAKDVJlcG9ydFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIQCghxdWVyeV9pZBgCIAEoCRIMCgRzdGVwGAMgASgDEg0KBXZhbHVlGAQgASgBEhIKCnJlcXVlc3RfaWQYBSABKAkiSAoOUmVwb3J0UmVzcG9uc2USFAoMc2hvdWxkX3BydW5lGAEgASgIEg4KBnJlYXNvbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoAyJHChJHZXRFc3RpbWF0ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIjCghlbmNvZGluZxgCIAEoDjIRLmFza3RlbGwudjEuRHR5cGUiWgoRTGlzdFRyaWFsc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEg4KBmZpbHRlchgEIAEoCSJQChJMaXN0VHJpYWxzUmVzcG9uc2USIQoGdHJpYWxzGAEgAygLMhEuYXNrdGVsbC52MS5UcmlhbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoMV2F0Y2hSZXF1ZXN0EgwKBG5hbWUYASABKAkSFgoOYWZ0ZXJfcmV2aXNpb24YAiABKAMihQEKEkZvcmtTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEhIKCnNlc3Npb25faWQYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRInCgZjb25maWcYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IiQKFEV4cG9ydFNlc3Npb25SZXF1ZXN0EgwKBG5hbWUYASABKAkiGQoJRmlsZUNodW5rEgwKBGRhdGEYASABKAwiTAoUSW1wb3J0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRkYXRhGAIgASgMEhIKCnJlcXVlc3RfaWQYAyABKAkiSwoSTGlzdE1ldGhvZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJTChNMaXN0TWV0aG9kc1Jlc3BvbnNlEiMKB21ldGhvZHMYASADKAsyEi5hc2t0ZWxsLnYxLk1ldGhvZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoQR2V0TWV0aG9kUmVxdWVzdBIMCgRuYW1lGAEgASgJMrMOCgdBc2t0ZWxsEl8KDUNyZWF0ZVNlc3Npb24SIC5hc2t0ZWxsLnYxLkNyZWF0ZVNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIheC0+STAhE6ASoiDC92MS9zZXNzaW9ucxJfCgpHZXRTZXNzaW9uEh0uYXNrdGVsbC52MS5HZXRTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIdgtPkkwIXEhUvdjEve25hbWU9c2Vzc2lvbnMvKn0SZwoMTGlzdFNlc3Npb25zEh8uYXNrdGVsbC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiAuYXNrdGVsbC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIUgtPkkwIOEgwvdjEvc2Vzc2lvbnMScAoNVXBkYXRlU2Vzc2lvbhIgLmFza3RlbGwudjEuVXBkYXRlU2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iKILT5JMCIjoBKjIdL3YxL3tzZXNzaW9uLm5hbWU9c2Vzc2lvbnMvKn0SaAoNRGVsZXRlU2Vzc2lvbhIgLmFza3RlbGwudjEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiHYLT5JMCFyoVL3YxL3tuYW1lPXNlc3Npb25zLyp9El0KA0FzaxIWLmFza3RlbGwudjEuQXNrUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIiSC0+STAh46ASoiGS92MS97bmFtZT1zZXNzaW9ucy8qfTphc2sSYAoEVGVsbBIXLmFza3RlbGwudjEuVGVsbFJlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIlgtPkkwIfOgEqIhovdjEve25hbWU9c2Vzc2lvbnMvKn06dGVsbBJgCgRTdGVwEhcuYXNrdGVsbC52MS5TdGVwUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIiWC0+STAh86ASoiGi92MS97bmFtZT1zZXNzaW9ucy8qfTpzdGVwEkcKCE9wdGltaXplEhsuYXNrdGVsbC52MS5PcHRpbWl6ZVJlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIAKAEwARJoCgZSZXBvcnQSGS5hc2t0ZWxsLnYxLlJlcG9ydFJlcXVlc3QaGi5hc2t0ZWxsLnYxLlJlcG9ydFJlc3BvbnNlIieC0+STAiE6ASoiHC92MS97bmFtZT1zZXNzaW9ucy8qfTpyZXBvcnQSawoLR2V0RXN0aW1hdGUSHi5hc2t0ZWxsLnYxLkdldEVzdGltYXRlUmVxdWVzdBoULmFza3RlbGwudjEuRXN0aW1hdGUiJoLT5JMCIBIeL3YxL3tuYW1lPXNlc3Npb25zLyp9L2VzdGltYXRlEnMKCkxpc3RUcmlhbHMSHS5hc2t0ZWxsLnYxLkxpc3RUcmlhbHNSZXF1ZXN0Gh4uYXNrdGVsbC52MS5MaXN0VHJpYWxzUmVzcG9uc2UiJoLT5JMCIBIeL3YxL3twYXJlbnQ9c2Vzc2lvbnMvKn0vdHJpYWxzEmAKBVdhdGNoEhguYXNrdGVsbC52MS5XYXRjaFJlcXVlc3QaFi5hc2t0ZWxsLnYxLldhdGNoRXZlbnQiI4LT5JMCHRIbL3YxL3tuYW1lPXNlc3Npb25zLyp9OndhdGNoMAESaQoLRm9ya1Nlc3Npb24SHi5hc2t0ZWxsLnYxLkZvcmtTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIlgtPkkwIfOgEqIhovdjEve25hbWU9c2Vzc2lvbnMvKn06Zm9yaxJwCg1FeHBvcnRTZXNzaW9uEiAuYXNrdGVsbC52MS5FeHBvcnRTZXNzaW9uUmVxdWVzdBoVLmFza3RlbGwudjEuRmlsZUNodW5rIiSC0+STAh4SHC92MS97bmFtZT1zZXNzaW9ucy8qfTpleHBvcnQwARJoCg1JbXBvcnRTZXNzaW9uEiAuYXNrdGVsbC52MS5JbXBvcnRTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIegtPkkwIYOgEqIhMvdjEvc2Vzc2lvbnM6aW1wb3J0KAESYwoLTGlzdE1ldGhvZHMSHi5hc2t0ZWxsLnYxLkxpc3RNZXRob2RzUmVxdWVzdBofLmFza3RlbGwudjEuTGlzdE1ldGhvZHNSZXNwb25zZSITgtPkkwINEgsvdjEvbWV0aG9kcxJbCglHZXRNZXRob2QSHC5hc2t0ZWxsLnYxLkdldE1ldGhvZFJlcXVlc3QaEi5hc2t0ZWxsLnYxLk1ldGhvZCIcgtPkkwIWEhQvdjEve25hbWU9bWV0aG9kcy8qfWIGcHJvdG8z", [file_asktell_v1_method, file_asktell_v1_query, file_asktell_v1_session, file_asktell_v1_tensor, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct]);
+  fileDesc("Chhhc2t0ZWxsL3YxL3NlcnZpY2UucHJvdG8SCmFza3RlbGwudjEiZAoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSJAoHc2Vzc2lvbhgBIAEoCzITLmFza3RlbGwudjEuU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiIQoRR2V0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJMChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJWChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIlCghzZXNzaW9ucxgBIAMoCzITLmFza3RlbGwudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkinAEKFFVwZGF0ZVNlc3Npb25SZXF1ZXN0EiQKB3Nlc3Npb24YASABKAsyEy5hc2t0ZWxsLnYxLlNlc3Npb24SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMiOAoURGVsZXRlU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIvUBCgpBc2tSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAUSEgoKcmVxdWVzdF9pZBgDIAEoCRInCgR3YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgFIAEoCBIjCghlbmNvZGluZxgGIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSIgoHZW5xdWV1ZRgHIAMoCzIRLmFza3RlbGwudjEuUG9pbnQSDgoGd29ya2VyGAggASgJEh4KBGhlbGQYCSABKAsyEC5hc2t0ZWxsLnYxLkhlbGQiJQoESGVsZBIMCgRjb3B5GAEgASgJEg8KB3ZlcnNpb24YAiABKAMieQoLVGVsbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRItCgxvYnNlcnZhdGlvbnMYAiADKAsyFy5hc2t0ZWxsLnYxLk9ic2VydmF0aW9uEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMinAIKC1N0ZXBSZXF1ZXN0EgwKBG5hbWUYASABKAkSLQoMb2JzZXJ2YXRpb25zGAIgAygLMhcuYXNrdGVsbC52MS5PYnNlcnZhdGlvbhINCgVjb3VudBgDIAEoBRISCgpyZXF1ZXN0X2lkGAQgASgJEicKBHdhaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMb21pdF90ZW5zb3JzGAYgASgIEiMKCGVuY29kaW5nGAcgASgOMhEuYXNrdGVsbC52MS5EdHlwZRIZChFleHBlY3RlZF9yZXZpc2lvbhgIIAEoAxIOCgZ3b3JrZXIYCSABKAkSHgoEaGVsZBgKIAEoCzIQLmFza3RlbGwudjEuSGVsZCLpAgoMU3RlcFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgDEiIKB3F1ZXJpZXMYAiADKAsyES5hc2t0ZWxsLnYxLlF1ZXJ5EiAKBXNob3J0GAMgASgLMhEuYXNrdGVsbC52MS5TaG9ydBInCgVzdGF0ZRgEIAEoDjIYLmFza3RlbGwudjEuU2Vzc2lvblN0YXRlEhYKDnN0YXR1c19tZXNzYWdlGAUgASgJEhgKEHJlcGVhdGVkX3JlcXVlc3QYBiABKAgSGQoMZHVyYWJsZV9zdGVwGAcgASgDSACIAQESEgoKcmVxdWVzdF9pZBgIIAEoCRI2CgdtZXRyaWNzGAkgAygLMiUuYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UuTWV0cmljc0VudHJ5Gi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBQg8KDV9kdXJhYmxlX3N0ZXAicQoPT3B0aW1pemVSZXF1ZXN0EicKBHN0ZXAYASABKAsyFy5hc2t0ZWxsLnYxLlN0ZXBSZXF1ZXN0SAASKgoFY2h1bmsYAiABKAsyGS5hc2t0ZWxsLnYxLkdyYWRpZW50Q2h1bmtIAEIJCgdtZXNzYWdlImUKDUdyYWRpZW50Q2h1bmsSEAoIcXVlcnlfaWQYASABKAkSDQoFcG9pbnQYAiABKAUSIgoGdGVuc29yGAMgASgLMhIuYXNrdGVsbC52MS5UZW5zb3ISDwoHcHJvZHVjdBgEIAEoCCJgCg1SZXBvcnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcXVlcnlfaWQYAiABKAkSDAoEc3RlcBgDIAEoAxINCgV2YWx1ZRgEIAEoARISCgpyZXF1ZXN0X2lkGAUgASgJIkgKDlJlcG9ydFJlc3BvbnNlEhQKDHNob3VsZF9wcnVuZRgBIAEoCBIOCgZyZWFzb24YAiABKAkSEAoIcmV2aXNpb24YAyABKAMiRwoSR2V0RXN0aW1hdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSIwoIZW5jb2RpbmcYAiABKA4yES5hc2t0ZWxsLnYxLkR0eXBlIloKEUxpc3RUcmlhbHNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIOCgZmaWx0ZXIYBCABKAkiUAoSTGlzdFRyaWFsc1Jlc3BvbnNlEiEKBnRyaWFscxgBIAMoCzIRLmFza3RlbGwudjEuVHJpYWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKDFdhdGNoUmVxdWVzdBIMCgRuYW1lGAEgASgJEhYKDmFmdGVyX3JldmlzaW9uGAIgASgDIoUBChJGb3JrU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxISCgpzZXNzaW9uX2lkGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkSJwoGY29uZmlnGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIkChRFeHBvcnRTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJIhkKCUZpbGVDaHVuaxIMCgRkYXRhGAEgASgMIkwKFEltcG9ydFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDAoEZGF0YRgCIAEoDBISCgpyZXF1ZXN0X2lkGAMgASgJIksKEkxpc3RNZXRob2RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZmaWx0ZXIYAyABKAkiUwoTTGlzdE1ldGhvZHNSZXNwb25zZRIjCgdtZXRob2RzGAEgAygLMhIuYXNrdGVsbC52MS5NZXRob2QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKEEdldE1ldGhvZFJlcXVlc3QSDAoEbmFtZRgBIAEoCTKzDgoHQXNrdGVsbBJfCg1DcmVhdGVTZXNzaW9uEiAuYXNrdGVsbC52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIXgtPkkwIROgEqIgwvdjEvc2Vzc2lvbnMSXwoKR2V0U2Vzc2lvbhIdLmFza3RlbGwudjEuR2V0U2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iHYLT5JMCFxIVL3YxL3tuYW1lPXNlc3Npb25zLyp9EmcKDExpc3RTZXNzaW9ucxIfLmFza3RlbGwudjEuTGlzdFNlc3Npb25zUmVxdWVzdBogLmFza3RlbGwudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiFILT5JMCDhIML3YxL3Nlc3Npb25zEnAKDVVwZGF0ZVNlc3Npb24SIC5hc2t0ZWxsLnYxLlVwZGF0ZVNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiiC0+STAiI6ASoyHS92MS97c2Vzc2lvbi5uYW1lPXNlc3Npb25zLyp9EmgKDURlbGV0ZVNlc3Npb24SIC5hc2t0ZWxsLnYxLkRlbGV0ZVNlc3Npb25SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS97bmFtZT1zZXNzaW9ucy8qfRJdCgNBc2sSFi5hc2t0ZWxsLnYxLkFza1JlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIkgtPkkwIeOgEqIhkvdjEve25hbWU9c2Vzc2lvbnMvKn06YXNrEmAKBFRlbGwSFy5hc2t0ZWxsLnYxLlRlbGxSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiJYLT5JMCHzoBKiIaL3YxL3tuYW1lPXNlc3Npb25zLyp9OnRlbGwSYAoEU3RlcBIXLmFza3RlbGwudjEuU3RlcFJlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIlgtPkkwIfOgEqIhovdjEve25hbWU9c2Vzc2lvbnMvKn06c3RlcBJHCghPcHRpbWl6ZRIbLmFza3RlbGwudjEuT3B0aW1pemVSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiACgBMAESaAoGUmVwb3J0EhkuYXNrdGVsbC52MS5SZXBvcnRSZXF1ZXN0GhouYXNrdGVsbC52MS5SZXBvcnRSZXNwb25zZSIngtPkkwIhOgEqIhwvdjEve25hbWU9c2Vzc2lvbnMvKn06cmVwb3J0EmsKC0dldEVzdGltYXRlEh4uYXNrdGVsbC52MS5HZXRFc3RpbWF0ZVJlcXVlc3QaFC5hc2t0ZWxsLnYxLkVzdGltYXRlIiaC0+STAiASHi92MS97bmFtZT1zZXNzaW9ucy8qfS9lc3RpbWF0ZRJzCgpMaXN0VHJpYWxzEh0uYXNrdGVsbC52MS5MaXN0VHJpYWxzUmVxdWVzdBoeLmFza3RlbGwudjEuTGlzdFRyaWFsc1Jlc3BvbnNlIiaC0+STAiASHi92MS97cGFyZW50PXNlc3Npb25zLyp9L3RyaWFscxJgCgVXYXRjaBIYLmFza3RlbGwudjEuV2F0Y2hSZXF1ZXN0GhYuYXNrdGVsbC52MS5XYXRjaEV2ZW50IiOC0+STAh0SGy92MS97bmFtZT1zZXNzaW9ucy8qfTp3YXRjaDABEmkKC0ZvcmtTZXNzaW9uEh4uYXNrdGVsbC52MS5Gb3JrU2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iJYLT5JMCHzoBKiIaL3YxL3tuYW1lPXNlc3Npb25zLyp9OmZvcmsScAoNRXhwb3J0U2Vzc2lvbhIgLmFza3RlbGwudjEuRXhwb3J0U2Vzc2lvblJlcXVlc3QaFS5hc2t0ZWxsLnYxLkZpbGVDaHVuayIkgtPkkwIeEhwvdjEve25hbWU9c2Vzc2lvbnMvKn06ZXhwb3J0MAESaAoNSW1wb3J0U2Vzc2lvbhIgLmFza3RlbGwudjEuSW1wb3J0U2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iHoLT5JMCGDoBKiITL3YxL3Nlc3Npb25zOmltcG9ydCgBEmMKC0xpc3RNZXRob2RzEh4uYXNrdGVsbC52MS5MaXN0TWV0aG9kc1JlcXVlc3QaHy5hc2t0ZWxsLnYxLkxpc3RNZXRob2RzUmVzcG9uc2UiE4LT5JMCDRILL3YxL21ldGhvZHMSWwoJR2V0TWV0aG9kEhwuYXNrdGVsbC52MS5HZXRNZXRob2RSZXF1ZXN0GhIuYXNrdGVsbC52MS5NZXRob2QiHILT5JMCFhIUL3YxL3tuYW1lPW1ldGhvZHMvKn1iBnByb3RvMw", [file_asktell_v1_method, file_asktell_v1_query, file_asktell_v1_session, file_asktell_v1_tensor, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct]);
 
 /**
  * @generated from message asktell.v1.CreateSessionRequest
@@ -236,6 +236,13 @@ export type AskRequest = Message<"asktell.v1.AskRequest"> & {
    * @generated from field: string worker = 8;
    */
   worker: string;
+
+  /**
+   * What the client holds: the first point of each query is then sent as a delta, in `encoding`.
+   *
+   * @generated from field: asktell.v1.Held held = 9;
+   */
+  held?: Held | undefined;
 };
 
 /**
@@ -244,6 +251,35 @@ export type AskRequest = Message<"asktell.v1.AskRequest"> & {
  */
 export const AskRequestSchema: GenMessage<AskRequest> = /*@__PURE__*/
   messageDesc(file_asktell_v1_service, 6);
+
+/**
+ * A client's copy of the parameters. The server knows it by adding up what it has sent, so that what a lossy delta leaves
+ * out is part of the next one. Where the versions differ, as after a lost answer or a restart, the parameters come whole.
+ *
+ * @generated from message asktell.v1.Held
+ */
+export type Held = Message<"asktell.v1.Held"> & {
+  /**
+   * Name of the copy, one for each place that holds parameters. At most 64 characters.
+   *
+   * @generated from field: string copy = 1;
+   */
+  copy: string;
+
+  /**
+   * That of the last tensors that came for it; 0 when there were none.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message asktell.v1.Held.
+ * Use `create(HeldSchema)` to create a new message.
+ */
+export const HeldSchema: GenMessage<Held> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 7);
 
 /**
  * @generated from message asktell.v1.TellRequest
@@ -275,7 +311,7 @@ export type TellRequest = Message<"asktell.v1.TellRequest"> & {
  * Use `create(TellRequestSchema)` to create a new message.
  */
 export const TellRequestSchema: GenMessage<TellRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 7);
+  messageDesc(file_asktell_v1_service, 8);
 
 /**
  * @generated from message asktell.v1.StepRequest
@@ -327,6 +363,13 @@ export type StepRequest = Message<"asktell.v1.StepRequest"> & {
    * @generated from field: string worker = 9;
    */
   worker: string;
+
+  /**
+   * As in AskRequest.
+   *
+   * @generated from field: asktell.v1.Held held = 10;
+   */
+  held?: Held | undefined;
 };
 
 /**
@@ -334,7 +377,7 @@ export type StepRequest = Message<"asktell.v1.StepRequest"> & {
  * Use `create(StepRequestSchema)` to create a new message.
  */
 export const StepRequestSchema: GenMessage<StepRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 8);
+  messageDesc(file_asktell_v1_service, 9);
 
 /**
  * @generated from message asktell.v1.StepResponse
@@ -400,7 +443,7 @@ export type StepResponse = Message<"asktell.v1.StepResponse"> & {
  * Use `create(StepResponseSchema)` to create a new message.
  */
 export const StepResponseSchema: GenMessage<StepResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 9);
+  messageDesc(file_asktell_v1_service, 10);
 
 /**
  * @generated from message asktell.v1.OptimizeRequest
@@ -431,7 +474,7 @@ export type OptimizeRequest = Message<"asktell.v1.OptimizeRequest"> & {
  * Use `create(OptimizeRequestSchema)` to create a new message.
  */
 export const OptimizeRequestSchema: GenMessage<OptimizeRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 10);
+  messageDesc(file_asktell_v1_service, 11);
 
 /**
  * @generated from message asktell.v1.GradientChunk
@@ -467,7 +510,7 @@ export type GradientChunk = Message<"asktell.v1.GradientChunk"> & {
  * Use `create(GradientChunkSchema)` to create a new message.
  */
 export const GradientChunkSchema: GenMessage<GradientChunk> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 11);
+  messageDesc(file_asktell_v1_service, 12);
 
 /**
  * @generated from message asktell.v1.ReportRequest
@@ -504,7 +547,7 @@ export type ReportRequest = Message<"asktell.v1.ReportRequest"> & {
  * Use `create(ReportRequestSchema)` to create a new message.
  */
 export const ReportRequestSchema: GenMessage<ReportRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 12);
+  messageDesc(file_asktell_v1_service, 13);
 
 /**
  * @generated from message asktell.v1.ReportResponse
@@ -531,7 +574,7 @@ export type ReportResponse = Message<"asktell.v1.ReportResponse"> & {
  * Use `create(ReportResponseSchema)` to create a new message.
  */
 export const ReportResponseSchema: GenMessage<ReportResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 13);
+  messageDesc(file_asktell_v1_service, 14);
 
 /**
  * @generated from message asktell.v1.GetEstimateRequest
@@ -553,7 +596,7 @@ export type GetEstimateRequest = Message<"asktell.v1.GetEstimateRequest"> & {
  * Use `create(GetEstimateRequestSchema)` to create a new message.
  */
 export const GetEstimateRequestSchema: GenMessage<GetEstimateRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 14);
+  messageDesc(file_asktell_v1_service, 15);
 
 /**
  * @generated from message asktell.v1.ListTrialsRequest
@@ -589,7 +632,7 @@ export type ListTrialsRequest = Message<"asktell.v1.ListTrialsRequest"> & {
  * Use `create(ListTrialsRequestSchema)` to create a new message.
  */
 export const ListTrialsRequestSchema: GenMessage<ListTrialsRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 15);
+  messageDesc(file_asktell_v1_service, 16);
 
 /**
  * @generated from message asktell.v1.ListTrialsResponse
@@ -611,7 +654,7 @@ export type ListTrialsResponse = Message<"asktell.v1.ListTrialsResponse"> & {
  * Use `create(ListTrialsResponseSchema)` to create a new message.
  */
 export const ListTrialsResponseSchema: GenMessage<ListTrialsResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 16);
+  messageDesc(file_asktell_v1_service, 17);
 
 /**
  * @generated from message asktell.v1.WatchRequest
@@ -635,7 +678,7 @@ export type WatchRequest = Message<"asktell.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 17);
+  messageDesc(file_asktell_v1_service, 18);
 
 /**
  * @generated from message asktell.v1.ForkSessionRequest
@@ -676,7 +719,7 @@ export type ForkSessionRequest = Message<"asktell.v1.ForkSessionRequest"> & {
  * Use `create(ForkSessionRequestSchema)` to create a new message.
  */
 export const ForkSessionRequestSchema: GenMessage<ForkSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 18);
+  messageDesc(file_asktell_v1_service, 19);
 
 /**
  * @generated from message asktell.v1.ExportSessionRequest
@@ -693,7 +736,7 @@ export type ExportSessionRequest = Message<"asktell.v1.ExportSessionRequest"> & 
  * Use `create(ExportSessionRequestSchema)` to create a new message.
  */
 export const ExportSessionRequestSchema: GenMessage<ExportSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 19);
+  messageDesc(file_asktell_v1_service, 20);
 
 /**
  * @generated from message asktell.v1.FileChunk
@@ -710,7 +753,7 @@ export type FileChunk = Message<"asktell.v1.FileChunk"> & {
  * Use `create(FileChunkSchema)` to create a new message.
  */
 export const FileChunkSchema: GenMessage<FileChunk> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 20);
+  messageDesc(file_asktell_v1_service, 21);
 
 /**
  * @generated from message asktell.v1.ImportSessionRequest
@@ -737,7 +780,7 @@ export type ImportSessionRequest = Message<"asktell.v1.ImportSessionRequest"> & 
  * Use `create(ImportSessionRequestSchema)` to create a new message.
  */
 export const ImportSessionRequestSchema: GenMessage<ImportSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 21);
+  messageDesc(file_asktell_v1_service, 22);
 
 /**
  * @generated from message asktell.v1.ListMethodsRequest
@@ -766,7 +809,7 @@ export type ListMethodsRequest = Message<"asktell.v1.ListMethodsRequest"> & {
  * Use `create(ListMethodsRequestSchema)` to create a new message.
  */
 export const ListMethodsRequestSchema: GenMessage<ListMethodsRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 22);
+  messageDesc(file_asktell_v1_service, 23);
 
 /**
  * @generated from message asktell.v1.ListMethodsResponse
@@ -788,7 +831,7 @@ export type ListMethodsResponse = Message<"asktell.v1.ListMethodsResponse"> & {
  * Use `create(ListMethodsResponseSchema)` to create a new message.
  */
 export const ListMethodsResponseSchema: GenMessage<ListMethodsResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 23);
+  messageDesc(file_asktell_v1_service, 24);
 
 /**
  * @generated from message asktell.v1.GetMethodRequest
@@ -805,7 +848,7 @@ export type GetMethodRequest = Message<"asktell.v1.GetMethodRequest"> & {
  * Use `create(GetMethodRequestSchema)` to create a new message.
  */
 export const GetMethodRequestSchema: GenMessage<GetMethodRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 24);
+  messageDesc(file_asktell_v1_service, 25);
 
 /**
  * Ask/tell optimization. Every mutation takes a request_id: a repeat gets the stored answer, the same id with

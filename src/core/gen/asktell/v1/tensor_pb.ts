@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/tensor.proto.
  */
 export const file_asktell_v1_tensor: GenFile = /*@__PURE__*/
-  fileDesc("Chdhc2t0ZWxsL3YxL3RlbnNvci5wcm90bxIKYXNrdGVsbC52MSJaCgpUZW5zb3JTcGVjEgwKBG5hbWUYASABKAkSDQoFc2hhcGUYAiADKAMSIAoFZHR5cGUYAyABKA4yES5hc2t0ZWxsLnYxLkR0eXBlEg0KBWdyb3VwGAQgASgJIlYKBlRlbnNvchIMCgRuYW1lGAEgASgJEiAKBWR0eXBlGAIgASgOMhEuYXNrdGVsbC52MS5EdHlwZRIMCgRkYXRhGAMgASgMEg4KBm9mZnNldBgEIAEoAyIuCgdUZW5zb3JzEiMKB3RlbnNvcnMYASADKAsyEi5hc2t0ZWxsLnYxLlRlbnNvcipbCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg0KCURUWVBFX0Y2NBACEg4KCkRUWVBFX0JGMTYQAxINCglEVFlQRV9GMTYQBGIGcHJvdG8z");
+  fileDesc("Chdhc2t0ZWxsL3YxL3RlbnNvci5wcm90bxIKYXNrdGVsbC52MSJaCgpUZW5zb3JTcGVjEgwKBG5hbWUYASABKAkSDQoFc2hhcGUYAiADKAMSIAoFZHR5cGUYAyABKA4yES5hc2t0ZWxsLnYxLkR0eXBlEg0KBWdyb3VwGAQgASgJImYKBlRlbnNvchIMCgRuYW1lGAEgASgJEiAKBWR0eXBlGAIgASgOMhEuYXNrdGVsbC52MS5EdHlwZRIMCgRkYXRhGAMgASgMEg4KBm9mZnNldBgEIAEoAxIOCgZsZW5ndGgYBSABKAMiTQoHVGVuc29ycxIjCgd0ZW5zb3JzGAEgAygLMhIuYXNrdGVsbC52MS5UZW5zb3ISDwoHdmVyc2lvbhgCIAEoAxIMCgRiYXNlGAMgASgDKpIBCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg0KCURUWVBFX0Y2NBACEg4KCkRUWVBFX0JGMTYQAxINCglEVFlQRV9GMTYQBBIUChBEVFlQRV9CTE9DS19JTlQ4EAUSDgoKRFRZUEVfU0lHThAGEg8KC0RUWVBFX1RPUF9LEAdiBnByb3RvMw");
 
 /**
  * A tensor of a manifest: what a session over tensors optimizes.
@@ -82,6 +82,13 @@ export type Tensor = Message<"asktell.v1.Tensor"> & {
    * @generated from field: int64 offset = 4;
    */
   offset: bigint;
+
+  /**
+   * How many elements from `offset` on `data` stands for, in the last three encodings; the rest of the tensor when 0.
+   *
+   * @generated from field: int64 length = 5;
+   */
+  length: bigint;
 };
 
 /**
@@ -99,6 +106,20 @@ export type Tensors = Message<"asktell.v1.Tensors"> & {
    * @generated from field: repeated asktell.v1.Tensor tensors = 1;
    */
   tensors: Tensor[];
+
+  /**
+   * Version of the client's copy (Held) that these make, when it asked with one.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * They are to be added to this version of the copy; they replace it when 0.
+   *
+   * @generated from field: int64 base = 3;
+   */
+  base: bigint;
 };
 
 /**
@@ -109,7 +130,8 @@ export const TensorsSchema: GenMessage<Tensors> = /*@__PURE__*/
   messageDesc(file_asktell_v1_tensor, 2);
 
 /**
- * How the elements of a tensor lie in bytes: packed, row-major, little-endian.
+ * How the elements of a tensor lie in bytes: packed, row-major, little-endian. The last three keep only part of them: for
+ * gradients and deltas, in sessions that were created with them.
  *
  * @generated from enum asktell.v1.Dtype
  */
@@ -138,6 +160,29 @@ export enum Dtype {
    * @generated from enum value: DTYPE_F16 = 4;
    */
   F16 = 4,
+
+  /**
+   * In blocks of 256 elements (the last may be shorter): an f32 scale for each, then an int8 per element, from -127 to
+   * 127, by which to multiply the scale.
+   *
+   * @generated from enum value: DTYPE_BLOCK_INT8 = 5;
+   */
+  BLOCK_INT8 = 5,
+
+  /**
+   * In blocks of 256: an f32 scale for each, then a bit per element, from the lowest bit of each byte on. An element is
+   * the scale, or its negative where the bit is set.
+   *
+   * @generated from enum value: DTYPE_SIGN = 6;
+   */
+  SIGN = 6,
+
+  /**
+   * Of some elements the index as u32, counted from `offset` and rising; then their values as f32. The others are 0.
+   *
+   * @generated from enum value: DTYPE_TOP_K = 7;
+   */
+  TOP_K = 7,
 }
 
 /**

@@ -8,6 +8,8 @@ import type { ObservationStatus, Point, Usage } from "./query_pb.js";
 import { file_asktell_v1_query } from "./query_pb.js";
 import type { Space } from "./space_pb.js";
 import { file_asktell_v1_space } from "./space_pb.js";
+import type { Dtype } from "./tensor_pb.js";
+import { file_asktell_v1_tensor } from "./tensor_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/session.proto.
  */
 export const file_asktell_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Chhhc2t0ZWxsL3YxL3Nlc3Npb24ucHJvdG8SCmFza3RlbGwudjEiQwoJT2JqZWN0aXZlEgwKBG5hbWUYASABKAkSKAoJZGlyZWN0aW9uGAIgASgOMhUuYXNrdGVsbC52MS5EaXJlY3Rpb24iWwoGQnVkZ2V0EhcKD21heF9ldmFsdWF0aW9ucxgBIAEoAxIRCgltYXhfY2FsbHMYAiABKAMSEgoKbWF4X3Rva2VucxgDIAEoAxIRCgltYXhfbW9uZXkYBCABKAEiRQoKUHJ1bmVyU3BlYxIOCgZtZXRob2QYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJCCgRUYXNrEhMKC2Rlc2NyaXB0aW9uGAEgASgJEiUKCGV4YW1wbGVzGAIgAygLMhMuYXNrdGVsbC52MS5FeGFtcGxlIioKB0V4YW1wbGUSDQoFaW5wdXQYASABKAkSEAoIZXhwZWN0ZWQYAiABKAkiKwoIUmVzb2x2ZXISEAoIZW5kcG9pbnQYASABKAkSDQoFbW9kZWwYAiABKAki9wYKB1Nlc3Npb24SDAoEbmFtZRgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSDgoGbWV0aG9kGAMgASgJEicKBmNvbmZpZxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSIAoFc3BhY2UYBSABKAsyES5hc2t0ZWxsLnYxLlNwYWNlEikKCm9iamVjdGl2ZXMYBiADKAsyFS5hc2t0ZWxsLnYxLk9iamVjdGl2ZRITCgtjb25zdHJhaW50cxgHIAMoCRIeCgR0YXNrGAggASgLMhAuYXNrdGVsbC52MS5UYXNrEiYKBnBydW5lchgJIAEoCzIWLmFza3RlbGwudjEuUHJ1bmVyU3BlYxIiCgZidWRnZXQYCiABKAsyEi5hc2t0ZWxsLnYxLkJ1ZGdldBIqCgpkdXJhYmlsaXR5GAsgASgOMhYuYXNrdGVsbC52MS5EdXJhYmlsaXR5EiYKCHJlc29sdmVyGAwgASgLMhQuYXNrdGVsbC52MS5SZXNvbHZlchIRCgRzZWVkGA0gASgDSACIAQESKAoFbGVhc2UYDiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoGbGFiZWxzGA8gAygLMh8uYXNrdGVsbC52MS5TZXNzaW9uLkxhYmVsc0VudHJ5Eg4KBm9mZmVycxgQIAMoCRInCgVzdGF0ZRgUIAEoDjIYLmFza3RlbGwudjEuU2Vzc2lvblN0YXRlEhYKDnN0YXR1c19tZXNzYWdlGBUgASgJEhAKCHJldmlzaW9uGBYgASgDEhMKC2NvbmZpZ19oYXNoGBcgASgJEi8KC2NyZWF0ZV90aW1lGBggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgZIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoGY291bnRzGBogASgLMhIuYXNrdGVsbC52MS5Db3VudHMSIAoFdXNhZ2UYGyABKAsyES5hc2t0ZWxsLnYxLlVzYWdlEhMKC2ZvcmtlZF9mcm9tGBwgASgJEhIKCnN0YXRlX2hhc2gYHSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIHCgVfc2VlZCJTCgZDb3VudHMSDQoFYXNrZWQYASABKAMSDAoEdG9sZBgCIAEoAxIMCgRvcGVuGAMgASgDEg4KBmZhaWxlZBgEIAEoAxIOCgZwcnVuZWQYBSABKAMixwEKCEVzdGltYXRlEgwKBGtpbmQYASABKAkSKQoGcG9pbnRzGAIgAygLMhkuYXNrdGVsbC52MS5Fc3RpbWF0ZVBvaW50EgwKBHN0ZXAYAyABKAMSMgoHbWV0cmljcxgEIAMoCzIhLmFza3RlbGwudjEuRXN0aW1hdGUuTWV0cmljc0VudHJ5EhAKCHJldmlzaW9uGAUgASgDGi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIl8KDUVzdGltYXRlUG9pbnQSIAoFcG9pbnQYASABKAsyES5hc2t0ZWxsLnYxLlBvaW50Eg4KBnZhbHVlcxgCIAMoARISCgV0cmlhbBgDIAEoA0gAiAEBQggKBl90cmlhbCLmAgoKV2F0Y2hFdmVudBIQCghyZXZpc2lvbhgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0eXBlGAMgASgJEhAKCHF1ZXJ5X2lkGAQgASgJEhIKBXRyaWFsGAUgASgDSACIAQESLQoGc3RhdHVzGAYgASgOMh0uYXNrdGVsbC52MS5PYnNlcnZhdGlvblN0YXR1cxIOCgZ2YWx1ZXMYByADKAESEQoEYmVzdBgIIAEoAUgBiAEBEjQKB21ldHJpY3MYCSADKAsyIy5hc2t0ZWxsLnYxLldhdGNoRXZlbnQuTWV0cmljc0VudHJ5Eg8KB21lc3NhZ2UYCiABKAkSDAoEbW9yZRgLIAEoCBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4AUIICgZfdHJpYWxCBwoFX2Jlc3QqVgoJRGlyZWN0aW9uEhkKFURJUkVDVElPTl9VTlNQRUNJRklFRBAAEhYKEkRJUkVDVElPTl9NSU5JTUlaRRABEhYKEkRJUkVDVElPTl9NQVhJTUlaRRACKnoKDFNlc3Npb25TdGF0ZRIdChlTRVNTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VTU0lPTl9TVEFURV9SVU5OSU5HEAESFgoSU0VTU0lPTl9TVEFURV9ET05FEAISGAoUU0VTU0lPTl9TVEFURV9QQVVTRUQQAypZCgpEdXJhYmlsaXR5EhoKFkRVUkFCSUxJVFlfVU5TUEVDSUZJRUQQABIWChJEVVJBQklMSVRZX0pPVVJOQUwQARIXChNEVVJBQklMSVRZX1NOQVBTSE9UEAJiBnByb3RvMw", [file_asktell_v1_query, file_asktell_v1_space, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Chhhc2t0ZWxsL3YxL3Nlc3Npb24ucHJvdG8SCmFza3RlbGwudjEiQwoJT2JqZWN0aXZlEgwKBG5hbWUYASABKAkSKAoJZGlyZWN0aW9uGAIgASgOMhUuYXNrdGVsbC52MS5EaXJlY3Rpb24iWwoGQnVkZ2V0EhcKD21heF9ldmFsdWF0aW9ucxgBIAEoAxIRCgltYXhfY2FsbHMYAiABKAMSEgoKbWF4X3Rva2VucxgDIAEoAxIRCgltYXhfbW9uZXkYBCABKAEiRQoKUHJ1bmVyU3BlYxIOCgZtZXRob2QYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJCCgRUYXNrEhMKC2Rlc2NyaXB0aW9uGAEgASgJEiUKCGV4YW1wbGVzGAIgAygLMhMuYXNrdGVsbC52MS5FeGFtcGxlIioKB0V4YW1wbGUSDQoFaW5wdXQYASABKAkSEAoIZXhwZWN0ZWQYAiABKAkiKwoIUmVzb2x2ZXISEAoIZW5kcG9pbnQYASABKAkSDQoFbW9kZWwYAiABKAkiegoJRW5jb2RpbmdzEiQKCWdyYWRpZW50cxgBIAMoDjIRLmFza3RlbGwudjEuRHR5cGUSJQoKcGFyYW1ldGVycxgCIAMoDjIRLmFza3RlbGwudjEuRHR5cGUSFAoHZGVuc2l0eRgDIAEoAUgAiAEBQgoKCF9kZW5zaXR5IqEHCgdTZXNzaW9uEgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBm1ldGhvZBgDIAEoCRInCgZjb25maWcYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXNwYWNlGAUgASgLMhEuYXNrdGVsbC52MS5TcGFjZRIpCgpvYmplY3RpdmVzGAYgAygLMhUuYXNrdGVsbC52MS5PYmplY3RpdmUSEwoLY29uc3RyYWludHMYByADKAkSHgoEdGFzaxgIIAEoCzIQLmFza3RlbGwudjEuVGFzaxImCgZwcnVuZXIYCSABKAsyFi5hc2t0ZWxsLnYxLlBydW5lclNwZWMSIgoGYnVkZ2V0GAogASgLMhIuYXNrdGVsbC52MS5CdWRnZXQSKgoKZHVyYWJpbGl0eRgLIAEoDjIWLmFza3RlbGwudjEuRHVyYWJpbGl0eRImCghyZXNvbHZlchgMIAEoCzIULmFza3RlbGwudjEuUmVzb2x2ZXISEQoEc2VlZBgNIAEoA0gAiAEBEigKBWxlYXNlGA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KBmxhYmVscxgPIAMoCzIfLmFza3RlbGwudjEuU2Vzc2lvbi5MYWJlbHNFbnRyeRIOCgZvZmZlcnMYECADKAkSKAoJZW5jb2RpbmdzGBEgASgLMhUuYXNrdGVsbC52MS5FbmNvZGluZ3MSJwoFc3RhdGUYFCABKA4yGC5hc2t0ZWxsLnYxLlNlc3Npb25TdGF0ZRIWCg5zdGF0dXNfbWVzc2FnZRgVIAEoCRIQCghyZXZpc2lvbhgWIAEoAxITCgtjb25maWdfaGFzaBgXIAEoCRIvCgtjcmVhdGVfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBmNvdW50cxgaIAEoCzISLmFza3RlbGwudjEuQ291bnRzEiAKBXVzYWdlGBsgASgLMhEuYXNrdGVsbC52MS5Vc2FnZRITCgtmb3JrZWRfZnJvbRgcIAEoCRISCgpzdGF0ZV9oYXNoGB0gASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3NlZWQiUwoGQ291bnRzEg0KBWFza2VkGAEgASgDEgwKBHRvbGQYAiABKAMSDAoEb3BlbhgDIAEoAxIOCgZmYWlsZWQYBCABKAMSDgoGcHJ1bmVkGAUgASgDIscBCghFc3RpbWF0ZRIMCgRraW5kGAEgASgJEikKBnBvaW50cxgCIAMoCzIZLmFza3RlbGwudjEuRXN0aW1hdGVQb2ludBIMCgRzdGVwGAMgASgDEjIKB21ldHJpY3MYBCADKAsyIS5hc2t0ZWxsLnYxLkVzdGltYXRlLk1ldHJpY3NFbnRyeRIQCghyZXZpc2lvbhgFIAEoAxouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJfCg1Fc3RpbWF0ZVBvaW50EiAKBXBvaW50GAEgASgLMhEuYXNrdGVsbC52MS5Qb2ludBIOCgZ2YWx1ZXMYAiADKAESEgoFdHJpYWwYAyABKANIAIgBAUIICgZfdHJpYWwi5gIKCldhdGNoRXZlbnQSEAoIcmV2aXNpb24YASABKAMSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdHlwZRgDIAEoCRIQCghxdWVyeV9pZBgEIAEoCRISCgV0cmlhbBgFIAEoA0gAiAEBEi0KBnN0YXR1cxgGIAEoDjIdLmFza3RlbGwudjEuT2JzZXJ2YXRpb25TdGF0dXMSDgoGdmFsdWVzGAcgAygBEhEKBGJlc3QYCCABKAFIAYgBARI0CgdtZXRyaWNzGAkgAygLMiMuYXNrdGVsbC52MS5XYXRjaEV2ZW50Lk1ldHJpY3NFbnRyeRIPCgdtZXNzYWdlGAogASgJEgwKBG1vcmUYCyABKAgaLgoMTWV0cmljc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCCAoGX3RyaWFsQgcKBV9iZXN0KlYKCURpcmVjdGlvbhIZChVESVJFQ1RJT05fVU5TUEVDSUZJRUQQABIWChJESVJFQ1RJT05fTUlOSU1JWkUQARIWChJESVJFQ1RJT05fTUFYSU1JWkUQAip6CgxTZXNzaW9uU3RhdGUSHQoZU0VTU0lPTl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNFU1NJT05fU1RBVEVfUlVOTklORxABEhYKElNFU1NJT05fU1RBVEVfRE9ORRACEhgKFFNFU1NJT05fU1RBVEVfUEFVU0VEEAMqWQoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASFgoSRFVSQUJJTElUWV9KT1VSTkFMEAESFwoTRFVSQUJJTElUWV9TTkFQU0hPVBACYgZwcm90bzM", [file_asktell_v1_query, file_asktell_v1_space, file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message asktell.v1.Objective
@@ -81,7 +83,7 @@ export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
  */
 export type PrunerSpec = Message<"asktell.v1.PrunerSpec"> & {
   /**
-   * "median" or "asha".
+   * The id of a pruner, such as "median".
    *
    * @generated from field: string method = 1;
    */
@@ -171,6 +173,41 @@ export type Resolver = Message<"asktell.v1.Resolver"> & {
  */
 export const ResolverSchema: GenMessage<Resolver> = /*@__PURE__*/
   messageDesc(file_asktell_v1_session, 5);
+
+/**
+ * Encodings that a session of tensors takes and gives beside plain floats, which every session does: BLOCK_INT8, SIGN, TOP_K.
+ *
+ * @generated from message asktell.v1.Encodings
+ */
+export type Encodings = Message<"asktell.v1.Encodings"> & {
+  /**
+   * Of gradients that clients tell. What an encoding leaves out is the client's to add to its next gradient.
+   *
+   * @generated from field: repeated asktell.v1.Dtype gradients = 1;
+   */
+  gradients: Dtype[];
+
+  /**
+   * Of parameters that are sent as deltas against what the client holds. What is left out comes with later deltas.
+   *
+   * @generated from field: repeated asktell.v1.Dtype parameters = 2;
+   */
+  parameters: Dtype[];
+
+  /**
+   * Share of the elements that TOP_K keeps of a delta. 0.01 when absent.
+   *
+   * @generated from field: optional double density = 3;
+   */
+  density?: number | undefined;
+};
+
+/**
+ * Describes the message asktell.v1.Encodings.
+ * Use `create(EncodingsSchema)` to create a new message.
+ */
+export const EncodingsSchema: GenMessage<Encodings> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_session, 6);
 
 /**
  * One optimizer, its space, its state and its history.
@@ -273,6 +310,13 @@ export type Session = Message<"asktell.v1.Session"> & {
   offers: string[];
 
   /**
+   * None but plain floats when absent.
+   *
+   * @generated from field: asktell.v1.Encodings encodings = 17;
+   */
+  encodings?: Encodings | undefined;
+
+  /**
    * Set by the server.
    *
    * @generated from field: asktell.v1.SessionState state = 20;
@@ -336,7 +380,7 @@ export type Session = Message<"asktell.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_session, 6);
+  messageDesc(file_asktell_v1_session, 7);
 
 /**
  * @generated from message asktell.v1.Counts
@@ -373,7 +417,7 @@ export type Counts = Message<"asktell.v1.Counts"> & {
  * Use `create(CountsSchema)` to create a new message.
  */
 export const CountsSchema: GenMessage<Counts> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_session, 7);
+  messageDesc(file_asktell_v1_session, 8);
 
 /**
  * The session's present answer.
@@ -414,7 +458,7 @@ export type Estimate = Message<"asktell.v1.Estimate"> & {
  * Use `create(EstimateSchema)` to create a new message.
  */
 export const EstimateSchema: GenMessage<Estimate> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_session, 8);
+  messageDesc(file_asktell_v1_session, 9);
 
 /**
  * @generated from message asktell.v1.EstimatePoint
@@ -441,7 +485,7 @@ export type EstimatePoint = Message<"asktell.v1.EstimatePoint"> & {
  * Use `create(EstimatePointSchema)` to create a new message.
  */
 export const EstimatePointSchema: GenMessage<EstimatePoint> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_session, 9);
+  messageDesc(file_asktell_v1_session, 10);
 
 /**
  * Something that happened, in the session's one order.
@@ -516,7 +560,7 @@ export type WatchEvent = Message<"asktell.v1.WatchEvent"> & {
  * Use `create(WatchEventSchema)` to create a new message.
  */
 export const WatchEventSchema: GenMessage<WatchEvent> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_session, 10);
+  messageDesc(file_asktell_v1_session, 11);
 
 /**
  * @generated from enum asktell.v1.Direction

@@ -5,7 +5,7 @@ export type Values = Float32Array | Float64Array
  * An encoding that keeps part of its values. They are encoded and come back as float32, the same bits in every client, so
  * that each side knows what the other has. Values must be finite as float32.
  */
-export type Encoding = {
+export type Codec = {
   /** `density` is the share of the values that a sparse encoding keeps, above 0 and up to 1. */
   encode(values: Values, density: number): Uint8Array
   /** What is wrong with bytes that should stand for `length` values. */
