@@ -4,12 +4,13 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { facts, load } from './lib/facts.js'
 import type { Effort } from './lib/measure.js'
 import { ROOT, Unavailable } from './lib/process.js'
 import { type Line, markdown, notes, table, unavailable } from './lib/report.js'
 import type { Options, Row } from './lib/row.js'
+import { encodings } from './rows/encodings.js'
 import { intake } from './rows/intake.js'
 import { kernel } from './rows/kernel.js'
 import { messages } from './rows/messages.js'
@@ -17,7 +18,7 @@ import { step } from './rows/step.js'
 import { study } from './rows/study.js'
 import { suggest } from './rows/suggest.js'
 
-const ROWS: readonly Row[] = [kernel, step, intake, messages, study, suggest]
+const ROWS: readonly Row[] = [kernel, step, encodings, intake, messages, study, suggest]
 const QUICK: Effort = { least: 3, most: 3, seconds: 10 }
 const FULL: Effort = { least: 7, most: 41, seconds: 90 }
 
@@ -28,17 +29,24 @@ const list = (text: string) => {
   if (wrong !== undefined) throw new InvalidArgumentError(`no row is called "${wrong}"; there are ${names.join(', ')}`)
   return chosen
 }
-const { only, quick, ...flags } = new Command('bench')
+const { only, quick, engine, ...flags } = new Command('bench')
   .description('Measures asktell beside its peers.')
   .option('--only <rows>', `some of ${names.join(',')}`, list, names)
   .option('--quick', 'small sizes and few rounds: shows that all works', false)
+  .addOption(new Option('--engine <engine>', 'engine of the row kernel').choices(['wasm', 'webgpu']).default('wasm'))
   .option('--markdown', 'print the table as Markdown too', false)
   .parse()
-  .opts<{ only: string[]; quick: boolean; markdown: boolean }>()
+  .opts<{ only: string[]; quick: boolean; engine: Options['engine']; markdown: boolean }>()
 
 const say = (text: string) => process.stderr.write(`${text}\n`)
 const versions = new Map<string, string>()
-const options: Options = { quick, effort: quick ? QUICK : FULL, say, version: (name, v) => void versions.set(name, v) }
+const options: Options = {
+  quick,
+  effort: quick ? QUICK : FULL,
+  engine,
+  say,
+  version: (name, v) => void versions.set(name, v),
+}
 
 const machine = await facts()
 const before = load()
@@ -66,7 +74,7 @@ const folder = join(ROOT, 'bench', 'results')
 mkdirSync(folder, { recursive: true })
 const file = join(
   folder,
-  `${date}${quick ? '-quick' : ''}${only.length < names.length ? `-${only.join('-')}` : ''}.json`,
+  `${date}${quick ? '-quick' : ''}${only.length < names.length ? `-${only.join('-')}` : ''}${engine === 'wasm' ? '' : `-${engine}`}.json`,
 )
 const run = { quick, only, machine, versions: Object.fromEntries(versions), load: { before, after }, lines }
 writeFileSync(file, `${JSON.stringify(run, null, 2)}\n`)

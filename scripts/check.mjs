@@ -45,6 +45,14 @@ function preparePython() {
     : undefined
 }
 
+/** A renderer in software, for tests of the webgpu engine on machines without a GPU. */
+function prepareVulkan() {
+  const found = spawnSync('node', ['dist/src/optimizers/engines/webgpu/trial.js']).status === 0
+  if (found || existsSync('/usr/lib/chromium/vk_swiftshader_icd.json') || !has('apt-get')) return
+  run('apt-get', ['update', '-qq'])
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'libvulkan1'])
+}
+
 mkdirSync(results, { recursive: true })
 
 // Tests of the sessions and clients run real server processes from the build.
@@ -56,6 +64,8 @@ if (run('npm', ['run', '--silent', 'build']) !== 0) {
 
 // Before the unit tests: the examples of the documentation are among them, and some are Python.
 const python = wanted('unit') || wanted('python') ? preparePython() : undefined
+
+if (wanted('unit')) prepareVulkan()
 
 if (wanted('static')) {
   check('lint and format', 'npx', ['biome', 'ci', '.'])

@@ -7,6 +7,7 @@ import { interleave } from '../lib/measure.js'
 import { built, Child, compileC, python, source } from '../lib/process.js'
 import { compare, type Line } from '../lib/report.js'
 import type { Options, Row } from '../lib/row.js'
+import { device } from './device.js'
 
 const SIZES = [
   { elements: 10_000, name: '10 k', steps: 2000 },
@@ -23,6 +24,7 @@ export const kernel: Row = {
   name: 'kernel',
   title: 'Adam step in memory, f32',
   async run(options) {
+    if (options.engine === 'webgpu') return device(options)
     const peers = await start(options)
     try {
       await check(peers)

@@ -2,6 +2,9 @@
 import type { AnyMethod } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { method as diagnosticsFlatness } from './diagnostics/flatness.js'
+import { method as distributedDadao } from './distributed/dadao.js'
+import { method as distributedDproxSgt } from './distributed/dprox-sgt.js'
+import { method as distributedProxskipVip } from './distributed/proxskip-vip.js'
 import { method as estimationAls } from './estimation/als.js'
 import { method as estimationExpectedGradients } from './estimation/expected-gradients.js'
 import { method as estimationWtaCrs } from './estimation/wta-crs.js'
@@ -44,12 +47,14 @@ import { method as presetsCAdamw } from './presets/c-adamw.js'
 import { method as presetsCLion } from './presets/c-lion.js'
 import { method as presetsCMuon } from './presets/c-muon.js'
 import { method as presetsClippedSgd } from './presets/clipped-sgd.js'
+import { method as presetsConfidenceRanking } from './presets/confidence-ranking.js'
 import { method as presetsDAdaptation } from './presets/d-adaptation.js'
 import { method as presetsDiffgrad } from './presets/diffgrad.js'
 import { method as presetsDiscoverIgt } from './presets/discover-igt.js'
 import { method as presetsDiscoverQhm } from './presets/discover-qhm.js'
 import { method as presetsDiscoverSgdm } from './presets/discover-sgdm.js'
 import { method as presetsDog } from './presets/dog.js'
+import { method as presetsDsn } from './presets/dsn.js'
 import { method as presetsExtragradient } from './presets/extragradient.js'
 import { method as presetsFadam } from './presets/fadam.js'
 import { method as presetsFdGr } from './presets/fd-gr.js'
@@ -105,6 +110,7 @@ import { method as presetsSpider } from './presets/spider.js'
 import { method as presetsSwats } from './presets/swats.js'
 import { method as presetsTsla } from './presets/tsla.js'
 import { method as presetsUDog } from './presets/u-dog.js'
+import { method as presetsUpgrad } from './presets/upgrad.js'
 import { method as presetsVrAdam } from './presets/vr-adam.js'
 import { method as presetsVrLamb } from './presets/vr-lamb.js'
 import { method as presetsVrLars } from './presets/vr-lars.js'
@@ -141,6 +147,9 @@ import { method as varianceReductionQasvrg } from './variance-reduction/qasvrg.j
 
 export const methods: readonly AnyMethod[] = [
   diagnosticsFlatness,
+  distributedDadao,
+  distributedDproxSgt,
+  distributedProxskipVip,
   estimationAls,
   estimationExpectedGradients,
   estimationWtaCrs,
@@ -183,12 +192,14 @@ export const methods: readonly AnyMethod[] = [
   presetsCLion,
   presetsCMuon,
   presetsClippedSgd,
+  presetsConfidenceRanking,
   presetsDAdaptation,
   presetsDiffgrad,
   presetsDiscoverIgt,
   presetsDiscoverQhm,
   presetsDiscoverSgdm,
   presetsDog,
+  presetsDsn,
   presetsExtragradient,
   presetsFadam,
   presetsFdGr,
@@ -244,6 +255,7 @@ export const methods: readonly AnyMethod[] = [
   presetsSwats,
   presetsTsla,
   presetsUDog,
+  presetsUpgrad,
   presetsVrAdam,
   presetsVrLamb,
   presetsVrLars,

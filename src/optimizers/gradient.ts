@@ -238,13 +238,16 @@ const EXAMPLE: TensorsSpace = {
 
 /** The next query; what was not answered is asked again under a new id and the same sample. */
 function query(state: GradientState, beside: readonly Asked[]): Query {
-  const { point, others = [], purpose, sample = '', example } = state.ask
+  const { point, others = [], purpose, sample = '', example, note } = state.ask
   const wants = wantsOf(state.ask)
   const more = asksGradient(state.ask) ? beside.filter((kind) => wants.every((want) => want.kind !== kind)) : []
   state.open = `g${++state.asked}`
   return {
     id: state.open,
-    points: [point, ...others].map((name) => ({ kind: 'view', name })),
+    points: [
+      ...[point, ...others].map((name) => ({ kind: 'view', name }) as const),
+      ...(note ? [{ kind: 'text', text: note } as const] : []),
+    ],
     wants: [...wants, ...more.map((kind) => ({ kind }))],
     sampleKey: example === undefined ? `s${state.t + 1}${sample}` : `e${example}`,
     purpose,

@@ -1,5 +1,5 @@
 /** Drives one gradient method by hand: what the tests of rules, drivers, transforms and schedules share. */
-import { type AnyMethod, checkSuitable, type Run } from '../../src/core/method.js'
+import { type AnyMethod, checkSuitable, type EngineId, type Run } from '../../src/core/method.js'
 import type { Observation, Query, WantKind } from '../../src/core/query.js'
 import { parseConfig } from '../../src/core/schema.js'
 import type { Problem, TensorsSpace } from '../../src/core/space.js'
@@ -9,7 +9,7 @@ import type { GradientState } from '../../src/optimizers/machine.js'
 
 export type Options = {
   config?: object
-  engine?: 'interpreter' | 'wasm'
+  engine?: EngineId
   seed?: number
   direction?: 'minimize' | 'maximize'
   /** What is told beside gradients, where it is asked: the objective, and that of each example. */
@@ -73,10 +73,13 @@ export class Session {
     return this.method.view!(this.run, this.state, name)
   }
   private get points(): Tensors[] {
-    return this.query.points.map((point) => {
-      if (point.kind !== 'view') throw new Error('expected a view')
-      return this.view(point.name)
-    })
+    // Notes are no points.
+    return this.query.points
+      .filter(({ kind }) => kind !== 'text')
+      .map((point) => {
+        if (point.kind !== 'view') throw new Error('expected a view')
+        return this.view(point.name)
+      })
   }
   /** The point of the open query. */
   get asked(): Tensors {
@@ -146,7 +149,7 @@ export class Session {
 }
 
 const doubles = (told: Told): Tensors =>
-  Object.fromEntries(Object.entries(told).map(([name, array]) => [name, Float64Array.from(array)]))
+  Object.fromEntries(Object.entries(told).map(([name, array]) => [name, new Float64Array(array)]))
 
 const scoreOf = (examples: readonly number[]) => ({
   score: examples.reduce((sum, value) => sum + value, 0) / examples.length,

@@ -1,8 +1,27 @@
 /** Named problems with known solutions, for recipes, the conformance suite and everything else that needs an oracle. */
 import { layers } from './layers.js'
-import { clusters, denoiser, fixedPoint, inversions, modelOutputs, rewards, smoothedWaves } from './models.js'
+import {
+  clicks,
+  clusters,
+  denoiser,
+  fixedPoint,
+  inversions,
+  modelOutputs,
+  rewards,
+  sharedMinimum,
+  smoothedWaves,
+} from './models.js'
 import { noisyModules } from './modules.js'
-import { armsInRounds, linearArms, linearRounds, requests, skiSeason, taskSystem, transport } from './online.js'
+import {
+  armsInRounds,
+  experts,
+  linearArms,
+  linearRounds,
+  requests,
+  skiSeason,
+  taskSystem,
+  transport,
+} from './online.js'
 import { type Definition, type ProblemOptions, type TestProblem, testProblem } from './oracle.js'
 import { phaseRetrieval } from './retrieval.js'
 import { ruleFitnessProblem } from './rules.js'
@@ -20,7 +39,7 @@ import {
   truthTable,
 } from './tensors.js'
 import { keywords } from './text.js'
-import { attribution, factorization, scores } from './told.js'
+import { attribution, documents, factorization, scores } from './told.js'
 
 export type { ProblemOptions, ResolveView, TestProblem } from './oracle.js'
 
@@ -38,20 +57,24 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   'noisy-modules': noisyModules,
   'model-outputs': modelOutputs,
   layers,
+  clicks,
   clusters,
   rewards,
   denoiser,
   inversions,
   'fixed-point': fixedPoint,
   'smoothed-waves': smoothedWaves,
+  'shared-minimum': sharedMinimum,
   'phase-retrieval': phaseRetrieval,
   scores,
   attribution,
   factorization,
+  documents,
   transport,
   'linear-rounds': linearRounds,
   'linear-arms': linearArms,
   'arms-in-rounds': armsInRounds,
+  experts,
   requests,
   'task-system': taskSystem,
   'ski-season': skiSeason,

@@ -107,6 +107,38 @@ export function linearArms(): Definition {
 }
 
 /**
+ * Four experts of qualities 1, 3, 0 and 2, and 8 tasks. A score is the quality, on even tasks a half of it, with noise of less
+ * than 0.05 that follows from the round. Judged by the quality of the first.
+ */
+export function experts(): Definition {
+  const qualities = [1, 3, 0, 2]
+  const quality = (point: Point) => {
+    if (point.kind !== 'item') throw new Error(`expected an item, got a ${point.kind} point`)
+    return qualities[Number(point.item.slice(6))]
+  }
+  return {
+    problem: {
+      space: { kind: 'items', items: qualities.map((_, i) => ({ id: `expert${i}` })) },
+      objectives: [{ name: 'score', direction: 'maximize' }],
+    },
+    optimum: 3,
+    offers: ['quantities'],
+    objective: quality,
+    quantities: {
+      scores(point, _, query) {
+        const note = query.points.at(-1)
+        if (note?.kind !== 'text') throw new Error('expected a note of tasks')
+        const tasks: number[] = JSON.parse(note.text.tasks)
+        return Float64Array.from(
+          tasks,
+          (task, i) => quality(point) / (task % 2 ? 1 : 2) + 0.1 * (scattered(roundOf(query), i) - 0.5),
+        )
+      },
+    },
+  }
+}
+
+/**
  * Requests of six pages, the first three most often. The predicted cache is those, or on
  * odd requests the others, which is wrong. Judged by
  * the misses per request, of 100 requests and more.

@@ -63,6 +63,17 @@ function revise(text: string): string {
   return missing ? append(now, missing) : now
 }
 
+/** Replies to scattered-forest: lists words as directions, one of them right, and takes the one that a direction names. */
+function explore(purpose: string, text: string): string {
+  const now = between(text, '<TEXT>', '</TEXT>')
+  if (purpose === 'insight') return `Compare: ${now}`
+  if (purpose === 'seed') return now
+  if (purpose === 'improve') return append(now, /Direction: Mention (\w+)/.exec(text)?.[1] ?? 'nothing')
+  const [first, second] = DISTRACTORS.slice(hash(now) % (DISTRACTORS.length - 1))
+  const missing = KEYWORDS.find((word) => !now.includes(word)) ?? first
+  return [first, missing, second].map((word, k) => `${k + 1}. Mention ${word}.`).join('\n')
+}
+
 function complete(want: Extract<Want, { kind: 'completion' }>): string[] {
   const text = want.messages.map(({ content }) => content).join('\n')
   if (want.purpose === 'propose') return propose(text, want.count)
@@ -70,6 +81,7 @@ function complete(want: Extract<Want, { kind: 'completion' }>): string[] {
     if (want.purpose === 'critique') return text.includes('<TEXT>') ? missingWord(text) : critique(text)
     if (want.purpose === 'revise') return revise(text)
     if (want.purpose === 'edit') return edit(text)
+    if (['seed', 'improve', 'directions', 'insight'].includes(want.purpose)) return explore(want.purpose, text)
     return between(text, '<PROMPT>', '</PROMPT>').replaceAll(' ', ' '.repeat(k + 2))
   })
 }

@@ -65,3 +65,26 @@ export function factorization(): Definition {
     objective: error,
   }
 }
+
+/**
+ * Two queries of three documents, and room for a seventh, of fixed scores; tensors `gradient` and `hessian`, [7], f64. Judged
+ * by the pairs that are in the wrong order after a long step against the gradient.
+ */
+export function documents(): Definition {
+  const scores = [0.2, 0.1, 0, 0.5, 0.4, 0.3, 0]
+  const labels = [0, 1, 2, 1, 0, 2, 0]
+  const queries = [0, 0, 0, 1, 1, 1, -1]
+  const told = (values: readonly number[]) => () => Float64Array.from(values)
+  return {
+    problem: { space: { kind: 'tensors', tensors: [f64('gradient', [7]), f64('hessian', [7])] }, objectives },
+    optimum: 0,
+    offers: ['quantities'],
+    quantities: { scores: told(scores), labels: told(labels), queries: told(queries) },
+    objective(point) {
+      const moved = scores.map((z, i) => z - 100 * tensorsOf(point).gradient[i])
+      const wrong = (i: number, j: number) =>
+        queries[i] === queries[j] && labels[i] > labels[j] && moved[i] <= moved[j] ? 1 : 0
+      return moved.reduce((sum, _, i) => sum + moved.reduce((pairs, _, j) => pairs + wrong(i, j), 0), 0)
+    },
+  }
+}

@@ -16,6 +16,7 @@ import { field } from '../../core/schema.js'
 import type { Problem, TextSpace } from '../../core/space.js'
 import { converse, type Dialogue, type Settled, startDialogue, wellFormed } from './dialogue.js'
 import { type Attempt, bestAttempt, type Node, plant, randomAttempt, record, scatter } from './forest.js'
+import { FEEDBACK, feedbackOf, numbered, type Request, requestOf, unfenced } from './forest-requests.js'
 
 const THEMES = [
   'Take the most direct way that could work.',
@@ -72,12 +73,7 @@ const config = z.strictObject({
 })
 type Config = z.infer<typeof config>
 
-type Job =
-  | { kind: 'seed'; attempt: Attempt }
-  | { kind: 'improve'; attempt: Attempt }
-  | { kind: 'score'; attempt: Attempt; text: string }
-  | { kind: 'directions'; node: number }
-  | { kind: 'insight'; node: number }
+type Job = Request | { kind: 'score'; attempt: Attempt; text: string }
 type Scored = { score: number; feedback: string }
 type Result = string | string[] | Scored
 type State = {
@@ -90,8 +86,6 @@ type State = {
   dialogue: Dialogue<Job, Result>
 }
 
-/** Characters of feedback that are kept. */
-const FEEDBACK = 2000
 /** Of at most so many solutions, score and parent are among the metrics. */
 const SHOWN = 32
 
@@ -114,71 +108,14 @@ function themesOf(config: Config): string[] {
   })
 }
 
-const shown = ({ text, score, feedback }: Node): string =>
-  `<TEXT>\n${text}\n</TEXT>\n\nIts score is ${Number(score.toPrecision(4))} of at most 1.` +
-  (feedback && `\n\nFeedback:\n${feedback}`)
-
-/** The request of a completion: the task, the solution in question, what is known, and what to do. */
-function requestOf({ config, problem }: Run<Config>, { nodes, insights }: State, job: Exclude<Job, { kind: 'score' }>) {
-  const { initial } = component(problem)
-  const learned = insights.length > 0 && `What earlier attempts taught:\n${insights.map((i) => `- ${i}`).join('\n')}`
-  const alone = 'Answer with the whole solution and nothing else.'
-  const parts = (): (string | false)[] => {
-    if (job.kind === 'directions') {
-      const { directions } = shapeOf(config)
-      const list = `List ${directions} different directions in which this solution could be improved: numbered, one per line, each a sentence or two.`
-      return [shown(nodes[job.node]), learned, list]
-    }
-    if (job.kind === 'insight') {
-      const after = nodes[job.node]
-      const before = nodes[after.origin!.node]
-      const tried = before.directions[after.origin!.direction].text
-      const request = 'In one sentence, what does this attempt teach for others at the same task?'
-      return [shown(before), `It was changed in this direction: ${tried}`, shown(after), request]
-    }
-    const { node, direction } = job.attempt
-    const { text } = nodes[node].directions[direction]
-    if (job.kind === 'seed')
-      return [initial !== '' && `<TEXT>\n${initial}\n</TEXT>`, learned, `Theme: ${text}`, `Write a solution. ${alone}`]
-    return [shown(nodes[node]), learned, `Direction: ${text}`, `Improve this solution in this direction. ${alone}`]
-  }
-  const task = problem.task?.description
-  return [task !== undefined && `Task: ${task}`, ...parts()].filter(Boolean).join('\n\n')
-}
-
 function question(run: Run<Config>, state: State, job: Job): Omit<Query, 'id'> {
   if (job.kind === 'score')
     return { points: [pointOf(run.problem, job.text)], wants: [{ kind: 'score' }], purpose: 'score' }
   const { temperature, maxTokens } = run.config
-  const messages: Message[] = [{ role: 'user', content: requestOf(run, state, job) }]
+  const content = requestOf(run.problem, state, shapeOf(run.config).directions, job)
+  const messages: Message[] = [{ role: 'user', content }]
   const want: Want = { kind: 'completion', purpose: job.kind, messages, count: 1, temperature }
   return { points: [], wants: [maxTokens === undefined ? want : { ...want, maxTokens }], purpose: job.kind }
-}
-
-/** The entries of a numbered list, without repeats. Lines without a number belong to the entry before. */
-export function numbered(reply: string): string[] {
-  const entries: string[] = []
-  for (const line of reply.split('\n')) {
-    const [, entry] = /^\s*\d+\s*[.):]\s*(.*)$/.exec(line) ?? []
-    if (entry !== undefined) entries.push(entry.trim())
-    else if (entries.length > 0) entries.push(`${entries.pop()} ${line.trim()}`.trim())
-  }
-  return [...new Set(entries.filter(Boolean))]
-}
-
-/** A solution as it is written, without the fence that models put around code. */
-const unfenced = (reply: string): string => /^```[^\n]*\n([\s\S]*?)\n?```$/.exec(reply.trim())?.[1] ?? reply.trim()
-
-/** What a score says in words: the message that came with it, or the examples that are not entirely right. */
-function feedbackOf({ task }: Problem, { message, scores }: Observation): string {
-  const { examples = [], outputs = [] } = scores?.[0] ?? {}
-  const wrong = examples.flatMap((score, i) => {
-    if (score >= 1) return []
-    const { input, expected } = task?.examples?.[i] ?? {}
-    const known = input === undefined ? '' : `Input: ${input}\nExpected: ${expected}\n`
-    return [`Test ${i + 1} failed.\n${known}${outputs[i] === undefined ? '' : `Output: ${outputs[i]}`}`.trim()]
-  })
-  return wellFormed([message, ...wrong].filter(Boolean).join('\n\n').slice(0, FEEDBACK))
 }
 
 /** A solution that is empty or too long for the space is none. */

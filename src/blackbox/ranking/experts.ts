@@ -24,7 +24,7 @@ const config = z.strictObject({
   sampling: field(
     z.enum(['halving', 'uniform']).default('halving'),
     'How tasks are chosen: by sequential halving, or at random, which is dear where few tasks tell experts apart.',
-    { source: 'paper, section 6' },
+    { source: 'ours' },
   ),
   maxPerComparison: field(
     z.int().min(4).default(1_000_000),

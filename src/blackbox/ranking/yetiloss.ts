@@ -26,20 +26,20 @@ const config = z.strictObject({
     z.enum(RANKING_LOSSES).default('yetiloss'),
     'yetiloss: neighbours in noisy orders. lambdarank: all pairs, by their change of NDCG. stochasticrank: the metric itself ' +
       'under noise; its Hessian is 0.',
-    { source: 'paper, section 3' },
+    { source: 'paper' },
   ),
   mode: field(
     z.enum(YETI_MODES).default('ndcg'),
     'The metric that is optimized and reported; classic weighs neighbours as YetiRank did, and reports NDCG. lambdarank is ' +
       'always of NDCG.',
-    { source: 'catboost: YetiRank:mode' },
+    { source: 'ours; catboost: YetiRank:mode=Classic' },
   ),
   permutations: field(z.int().min(1).default(10), 'Noisy orders, or draws of noise, that are averaged over.', {
     source: 'catboost: permutations',
     mutable: true,
   }),
   noisePower: field(z.number().min(0).default(1), 'yetiloss: factor of the Gumbel noise.', {
-    source: 'catboost: noise_power',
+    source: 'ours; catboost: noise_power',
     mutable: true,
   }),
   decay: field(z.number().positive().max(1).default(0.85), 'classic: decay of the weight of a position.', {
@@ -47,7 +47,7 @@ const config = z.strictObject({
     mutable: true,
   }),
   deviation: field(z.number().positive().default(1), 'stochasticrank: deviation of the noise of the scores.', {
-    source: 'catboost: StochasticRank sigma',
+    source: 'ours; catboost: StochasticRank:sigma',
     mutable: true,
     log: true,
   }),

@@ -29,6 +29,8 @@ export type Ask = {
   sample?: string
   /** The example that is to be the sample: asks of the same example have the same sample key in all steps. */
   example?: number
+  /** Text for the client, by name, behind the points; nothing is told of it. It goes with quantities alone. */
+  note?: { readonly [name: string]: string }
 }
 
 /** What was told; empty where it was not wanted. Of a loss to minimize, but for quantities, which are as told. */

@@ -2,8 +2,10 @@ import { family } from '../parts.js'
 import { accumulate } from './accumulate.js'
 import { attributionPrior } from './attribution-prior.js'
 import { batchSize } from './batch-size.js'
+import { confidenceRanking } from './confidence-ranking.js'
 import { continuation } from './continuation.js'
 import { hutchinson, newton } from './curvature.js'
+import { deepSupervision } from './deep-supervision.js'
 import { diagonal } from './diagonal.js'
 import { discover } from './discover.js'
 import { examples } from './examples.js'
@@ -15,6 +17,7 @@ import { gam } from './gam.js'
 import { gradPenalty } from './grad-penalty.js'
 import { kfac } from './kfac.js'
 import { meco } from './meco.js'
+import { objectives } from './objectives.js'
 import { optex } from './optex.js'
 import { previous } from './previous.js'
 import { psgd } from './psgd.js'
@@ -35,6 +38,8 @@ export const drivers = family([
   continuation,
   discover,
   meco,
+  objectives,
+  deepSupervision,
   sam,
   fsam,
   fdGr,
@@ -54,4 +59,5 @@ export const drivers = family([
   gradPenalty,
   spectralDecoupling,
   attributionPrior,
+  confidenceRanking,
 ])

@@ -1,4 +1,5 @@
 /** What every engine offers: it compiles a checked program for a manifest and runs it in place on plain typed arrays. */
+import type { EngineId } from '../../core/method.js'
 import type { FloatArray, TensorSpec, Tensors } from '../../core/tensor.js'
 import type { Program } from '../language/program.js'
 
@@ -35,11 +36,12 @@ export interface Kernel {
 }
 
 export interface Engine {
-  readonly id: 'interpreter' | 'wasm'
+  readonly id: EngineId
   /**
    * Element type of x and slots: f64 always for the interpreter.
    *
-   * @throws AsktellError METHOD_UNSUITABLE when the rule needs matrices where the manifest has tensors of lower rank.
+   * @throws AsktellError METHOD_UNSUITABLE when the rule needs matrices where the manifest has tensors of lower rank, and
+   *   when the engine does not compute in this precision.
    */
   compile(program: Program, manifest: readonly TensorSpec[], precision: 'f32' | 'f64'): Kernel
 }

@@ -4,71 +4,20 @@
  */
 import type { FloatArray, TensorSpec, Tensors } from '../../core/tensor.js'
 import { join } from '../language/functions.js'
-import type { Domain, ElementFunction, Expression, Program, Reduction } from '../language/program.js'
+import type { Domain, Expression, Program, Reduction } from '../language/program.js'
+import { ELEMENT, REDUCE } from './arithmetic.js'
 import { type Engine, type Kernel, type KernelRun, type Slots, scalarNames, scalarOf } from './engine.js'
+import { PlainArrays } from './plain.js'
 import { fillField } from './random.js'
 import { checkManifest, domainSize, type TensorShape, tensorShape } from './shapes.js'
 
 /** Values of one domain: an array per tensor, or one array of one number when global. */
 type Value = { domain: Domain; arrays: readonly FloatArray[] }
 
-const ELEMENT: Readonly<Record<ElementFunction, (a: number, b: number, c: number) => number>> = {
-  '+': (a, b) => a + b,
-  '-': (a, b) => a - b,
-  '*': (a, b) => a * b,
-  '/': (a, b) => a / b,
-  '^': (a, b) => a ** b,
-  negate: (a) => -a,
-  '<': (a, b) => Number(a < b),
-  '<=': (a, b) => Number(a <= b),
-  '>': (a, b) => Number(a > b),
-  '>=': (a, b) => Number(a >= b),
-  '==': (a, b) => Number(a === b),
-  '!=': (a, b) => Number(a !== b),
-  and: (a, b) => Number(a !== 0 && b !== 0),
-  or: (a, b) => Number(a !== 0 || b !== 0),
-  not: (a) => Number(a === 0),
-  select: (a, b, c) => (a !== 0 ? b : c),
-  abs: Math.abs,
-  sign: Math.sign,
-  sqrt: Math.sqrt,
-  exp: Math.exp,
-  log: Math.log,
-  tanh: Math.tanh,
-  sin: Math.sin,
-  cos: Math.cos,
-  floor: Math.floor,
-  ceil: Math.ceil,
-  round: roundToEven,
-  isfinite: (a) => Number(Number.isFinite(a)),
-  min: (a, b) => Math.min(a, b),
-  max: (a, b) => Math.max(a, b),
-}
-
-/** IEEE 754 rounding to the nearest integer, ties to even. */
-function roundToEven(a: number): number {
-  const r = Math.round(a)
-  return r - a === 0.5 && r % 2 !== 0 ? r - 1 : r
-}
-
-/** Start, one step and end of each reduction; `count` is the number of values reduced. */
-const REDUCE: Readonly<
-  Record<
-    Reduction,
-    { start: number; step: (sum: number, a: number, b: number) => number; end?: (sum: number, count: number) => number }
-  >
-> = {
-  sum: { start: 0, step: (sum, a) => sum + a },
-  mean: { start: 0, step: (sum, a) => sum + a, end: (sum, count) => sum / count },
-  norm: { start: 0, step: (sum, a) => sum + a * a, end: Math.sqrt },
-  dot: { start: 0, step: (sum, a, b) => sum + a * b },
-  max: { start: Number.NEGATIVE_INFINITY, step: (most, a) => Math.max(most, a) },
-  min: { start: Number.POSITIVE_INFINITY, step: (least, a) => Math.min(least, a) },
-}
-
 class InterpreterKernel implements Kernel {
   private readonly shapes: readonly TensorShape[]
   private readonly sizeAll: number
+  private readonly plain: PlainArrays
   private reported: Record<string, number> = {}
   /** One per statement: nothing is fused. */
   readonly passes: number
@@ -81,24 +30,19 @@ class InterpreterKernel implements Kernel {
     this.shapes = manifest.map(tensorShape)
     this.sizeAll = this.shapes.reduce((n, { size }) => n + size, 0)
     this.passes = program.statements.length
+    this.plain = new PlainArrays(program, this.shapes, Float64Array)
   }
 
   allocate(): { x: Tensors; slots: Slots } {
-    const slots: Slots = {}
-    for (const [name, { kind, initial = 0 }] of Object.entries(this.program.source.slots))
-      slots[name] = this.arrays(kind, (size) => new Float64Array(size).fill(initial))
-    return { x: this.arrays('tensor', (size) => new Float64Array(size)), slots }
+    return this.plain.allocate()
   }
 
-  adopt({ x, slots }: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
-    const adopted: Slots = {}
-    for (const [name, { kind }] of Object.entries(this.program.source.slots))
-      adopted[name] = this.arrays(kind, (_, key) => Float64Array.from(slots[name][key]))
-    return { x: this.arrays('tensor', (_, key) => Float64Array.from(x[key])), slots: adopted }
+  adopt(state: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
+    return this.plain.adopt(state)
   }
 
   inputBuffer(): Tensors {
-    return this.arrays('tensor', (size) => new Float64Array(size))
+    return this.plain.inputBuffer()
   }
 
   reports(): { readonly [name: string]: number } {
@@ -157,7 +101,7 @@ class InterpreterKernel implements Kernel {
         const fn = ELEMENT[e.fn]
         return {
           domain: e.domain,
-          arrays: a.map((array, k) => Float64Array.from(array, (_, i) => fn(a[k][i], b?.[k][i], c?.[k][i]))),
+          arrays: a.map((array, k) => filled(array.length, (i) => fn(array[i], b?.[k][i], c?.[k][i]))),
         }
       }
       case 'reduce': {
@@ -170,7 +114,7 @@ class InterpreterKernel implements Kernel {
 
   /** Sums and the like, into one number per entry of the domain `into`. */
   private reduce(fn: Reduction, into: Domain, a: readonly FloatArray[], b: readonly FloatArray[] | undefined): Value {
-    const { start, step, end = (sum: number) => sum } = REDUCE[fn]
+    const { start, step, end } = REDUCE[fn]
     const sums = this.entries(into, (size) => new Float64Array(size).fill(start))
     const counts = this.entries(into, (size) => new Float64Array(size))
     for (const [k, array] of a.entries()) {
@@ -190,7 +134,7 @@ class InterpreterKernel implements Kernel {
     const arrays = this.entries(to, (size, k) => {
       const source = value.arrays[from === 'global' ? 0 : k]
       const factor = from === 'row' || from === 'column'
-      return Float64Array.from({ length: size }, (_, i) => source[factor ? factorIndex(from, this.shapes[k], i) : 0])
+      return filled(size, (i) => source[factor ? factorIndex(from, this.shapes[k], i) : 0])
     })
     return { domain: to, arrays }
   }
@@ -202,12 +146,13 @@ class InterpreterKernel implements Kernel {
   private keys(domain: Domain): string[] {
     return domain === 'global' ? ['all'] : this.shapes.map(({ name }) => name)
   }
-  private arrays(domain: Domain, make: (size: number, key: string) => Float64Array): { [key: string]: Float64Array } {
-    const keys = this.keys(domain)
-    return Object.fromEntries(
-      this.entries(domain, (size, k) => make(size, keys[k])).map((array, k) => [keys[k], array]),
-    )
-  }
+}
+
+/** As Float64Array.from, which goes through an iterator and takes many times as long. */
+function filled(size: number, value: (i: number) => number): Float64Array {
+  const array = new Float64Array(size)
+  for (let i = 0; i < size; i++) array[i] = value(i)
+  return array
 }
 
 /** Which row or column of its tensor element i belongs to. */

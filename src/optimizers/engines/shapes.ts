@@ -1,6 +1,7 @@
 /** What a manifest means to a rule: sizes, matrix factors, and whether the rule suits its tensors. */
 import { AsktellError } from '../../core/errors.js'
 import { elements, type TensorSpec } from '../../core/tensor.js'
+import { join } from '../language/functions.js'
 import type { Domain, Expression, Program } from '../language/program.js'
 
 /** One tensor as `batch` matrices of `rows` x `columns`; tensors of rank < 2 have none. */
@@ -55,11 +56,15 @@ export function checkManifest(program: Program, manifest: readonly TensorSpec[])
     }
     return e.args.some((arg) => lacks(arg) || narrows(e, arg))
   }
+  // A number for all tensors is made from all of them, whichever branch it stands in.
+  const lacksForAll = (e: Expression): boolean =>
+    (e.kind === 'call' || e.kind === 'reduce') &&
+    ((e.kind === 'reduce' && e.domain === 'global' && lacks(e)) || e.args.some(lacksForAll))
   for (const { target, value, line, column } of program.statements) {
     // Rows and columns of a vector are empty: nothing is computed, whatever the expression.
     const empty = target.domain === 'row' || target.domain === 'column'
     const lack = !empty && (lacks(value) || isFactor(value.domain))
-    if (lack && target.role !== 'local') {
+    if (lacksForAll(value) || (lack && target.role !== 'local')) {
       const message = `expected a value for tensor "${vector.name}" of rank ${vector.shape.length} too, found rows or columns, which only matrices have; choose another for it, as in matrix ? ... : ...`
       throw new AsktellError('METHOD_UNSUITABLE', `rule.text:${line}:${column}: ${message}`, {
         issues: [{ path: `rule.text:${line}:${column}`, message }],
@@ -72,6 +77,11 @@ export function checkManifest(program: Program, manifest: readonly TensorSpec[])
 
 const isFactor = (domain: Domain) => domain === 'row' || domain === 'column'
 
-/** Whether an argument's rows or columns are broadcast or reduced to something that every tensor must have. */
+/**
+ * Whether an argument's rows or columns are broadcast or reduced to something that every tensor must have. A reduction of
+ * rows or columns alone over all tensors leaves out those that have none.
+ */
 const narrows = (e: Expression, arg: Expression) =>
-  isFactor(arg.domain) && !isFactor(e.domain) && !(e.kind === 'reduce' && e.domain === 'global')
+  isFactor(arg.domain) &&
+  !isFactor(e.domain) &&
+  !(e.kind === 'reduce' && e.domain === 'global' && isFactor(e.args.map(({ domain }) => domain).reduce(join)))

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Node, plant, record, scatter, upperBounds } from '../../../src/blackbox/prompt/forest.js'
-import { method, numbered } from '../../../src/blackbox/prompt/scattered-forest.js'
+import { numbered } from '../../../src/blackbox/prompt/forest-requests.js'
+import { method } from '../../../src/blackbox/prompt/scattered-forest.js'
 import type { Observation, Query } from '../../../src/core/query.js'
 import { parseConfig } from '../../../src/core/schema.js'
 import type { Problem } from '../../../src/core/space.js'

@@ -1,13 +1,19 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { EngineId } from '../../../src/core/method.js'
 import type { FloatArray, TensorSpec } from '../../../src/core/tensor.js'
 import { decodeTree, encodeTree } from '../../../src/core/tree.js'
 import type { Slots } from '../../../src/optimizers/engines/engine.js'
-import { engineFor, loadEngines } from '../../../src/optimizers/engines/index.js'
+import { engineFor, loadEngine } from '../../../src/optimizers/engines/index.js'
 import { compileRule } from '../../../src/optimizers/language/check.js'
 import type { RuleSource } from '../../../src/optimizers/language/program.js'
 import { RULES } from './rules.js'
 
-beforeAll(loadEngines)
+/** Those that run on every machine. */
+const ENGINES = ['interpreter', 'wasm', 'tensorflow'] as const
+
+beforeAll(async () => {
+  for (const engine of ENGINES) await loadEngine(engine)
+})
 
 const MANIFEST: TensorSpec[] = [
   { name: 'w', shape: [5, 7], dtype: 'f32' },
@@ -17,7 +23,7 @@ const gradients = (t: number) => ({
   w: Float32Array.from({ length: 35 }, (_, i) => Math.sin(i + t)),
   b: Float32Array.from({ length: 3 }, (_, i) => Math.cos(i + t)),
 })
-const compile = (source: RuleSource, engine: 'interpreter' | 'wasm' = 'wasm', manifest = MANIFEST) =>
+const compile = (source: RuleSource, engine: EngineId = 'wasm', manifest = MANIFEST) =>
   engineFor(engine).compile(compileRule(source), manifest, 'f32')
 const rule = (text: string, more: Partial<RuleSource> = {}): RuleSource => ({
   text,
@@ -26,7 +32,7 @@ const rule = (text: string, more: Partial<RuleSource> = {}): RuleSource => ({
   ...more,
 })
 
-describe.each(['interpreter', 'wasm'] as const)('%s', (engine) => {
+describe.each(ENGINES)('%s', (engine) => {
   test('initial values, kinds and keys of slots', () => {
     const kinds = ['tensor', 'scalar', 'global', 'row', 'column'] as const
     const slots = Object.fromEntries(kinds.map((kind) => [kind, { kind, initial: 1.5 }]))
@@ -91,6 +97,8 @@ describe.each(['interpreter', 'wasm'] as const)('%s', (engine) => {
       'u = r*g\nx = u',
       'x = matrix ? g : g*r',
       'x = rowMean(g)',
+      'x = matrix ? g*dot(g, r, all) : g',
+      'u = g*r\nn = sum(u, all)\nx = matrix ? n*g : g',
     ]
     for (const text of wrong) {
       expect(() => compile(rule(text, { slots }), engine)).toThrow(/tensor "b" of rank 1/)

@@ -3,6 +3,7 @@
  * process by program and precision, so sessions of one method share them.
  */
 import type binaryen from 'binaryen'
+import { AsktellError } from '../../../core/errors.js'
 import type { Program } from '../../language/program.js'
 import type { Engine } from '../engine.js'
 import { buildGraph } from '../graph.js'
@@ -14,6 +15,18 @@ import { TableLayout } from './tables.js'
 
 /** Users' rules come and go: the oldest modules are dropped beyond this many. */
 const CACHED_MODULES = 512
+
+/** The smallest module with a vector instruction. */
+const SIMD = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0],
+  ...[10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
+)
+
+/** What the engine runs on. Throws AsktellError UNSUPPORTED where it can't. */
+export function probeWasm(): string {
+  if (WebAssembly.validate(SIMD)) return `WebAssembly with SIMD on ${process.arch}`
+  throw new AsktellError('UNSUPPORTED', `the WebAssembly of Node ${process.version} has no SIMD on this processor`)
+}
 
 /** Loads the code generator, which is large and asynchronous to load; the engine itself is synchronous. */
 export async function loadWasmEngine(): Promise<Engine> {
