@@ -42,7 +42,8 @@ function activeSet(H: Float64Array, f: Float64Array): Float64Array {
         })
         break
       }
-      const limits = free.map((i, k) => (z[k] > 0 ? 1 : s[i] > 0 ? s[i] / (s[i] - z[k]) : 0))
+      // How far on the way to z each element stays positive.
+      const limits = free.map((i, k) => (z[k] > 0 ? Number.POSITIVE_INFINITY : s[i] > 0 ? s[i] / (s[i] - z[k]) : 0))
       const share = Math.min(...limits)
       free.forEach((i, k) => {
         s[i] = limits[k] <= share ? 0 : s[i] + share * (z[k] - s[i])

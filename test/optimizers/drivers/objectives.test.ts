@@ -160,6 +160,21 @@ describe('aggregators', () => {
     expect(weightsOf(gramianOf([[1e-3]]), { ...plain, aggregator: 'upgrad', normEps: 1e-4 }, rng)[0]).toBe(1)
   })
 
+  test('rows that depend on each other, and one of zeros: the shortest combination is that of zeros', () => {
+    const J = [
+      [-1, 0, 1, 1],
+      [0, -1, 0, 1],
+      [0, 0, 0, 1],
+      [0, 1, 0, 0],
+      [0, 0, 1, 0],
+      [1, 0, 0, 0],
+      [0, 0, 0, 0],
+      [0, 1, 0, 1],
+    ]
+    expectClose(aggregate(J, 'mgda'), [0, 0, 0, 0], 1e-12)
+    for (const value of times(J, aggregate(J, 'upgrad'))) expect(value).toBeGreaterThan(-1e-12)
+  })
+
   test('programs too large to solve exactly come to the same', () => {
     const J = gaussians(rng, 70, 90)
     const G = gramianOf(J)
