@@ -9,11 +9,14 @@ import { builtModule } from '../../../core/thread.js'
 import type { Answer, Call, Opened, Reply, Request, Run, Setup } from './messages.js'
 import type { Start } from './thread.js'
 
+type Asked = { kernel: number } & ({ open: Setup } | { run: Run })
+
 /** Milliseconds. A step takes seconds at the very most; a driver that hangs must not hang the server for good. */
 const LONGEST_WAIT = 600_000
 
 export class DeviceThread {
   private next = 1
+  private calls = 0
   /** It has left a call without an answer: whatever it says now belongs to that. */
   private silent = false
   /** The memory of kernels that are forgotten is given back. */
@@ -37,11 +40,10 @@ export class DeviceThread {
       workerData,
       transferList: [port2],
     })
-    const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
-    const [opened] = (await Promise.race([once(port, 'message'), failed])) as [Opened]
+    // Not through the port: with a listener, the event loop would take answers that somebody waits for.
+    const [opened] = (await once(worker, 'message')) as [Opened]
     if ('failure' in opened) throw new Error(opened.failure)
     worker.unref()
-    port.unref()
     return new DeviceThread(port, signal, opened.mostBytes)
   }
 
@@ -57,15 +59,22 @@ export class DeviceThread {
     return this.ask({ kernel, run }, run.upload ? [run.upload.buffer] : [])
   }
 
-  private ask(call: Call, transfer: ArrayBuffer[] = []): Answer {
-    if (!this.silent) {
-      const before = Atomics.load(this.signal, 0)
-      this.port.postMessage(call, transfer)
-      this.silent = Atomics.wait(this.signal, 0, before, LONGEST_WAIT) === 'timed-out'
-    }
-    if (this.silent) throw new AsktellError('UNAVAILABLE', 'the device of the webgpu engine does not answer')
-    const reply = receiveMessageOnPort(this.port)?.message as Reply
+  private ask(request: Asked, transfer: ArrayBuffer[] = []): Answer {
+    const call = ++this.calls
+    if (!this.silent) this.port.postMessage({ ...request, call } satisfies Call, transfer)
+    const reply = this.replyTo(call)
     if ('answer' in reply) return reply.answer
     throw new AsktellError(reply.memory ? 'OVERLOADED' : 'INTERNAL', `the webgpu engine: ${reply.failure}`)
+  }
+
+  /** Sleeps until the reply to a call is there. */
+  private replyTo(call: number): Reply {
+    while (!this.silent) {
+      const before = Atomics.load(this.signal, 0)
+      const received = receiveMessageOnPort(this.port)?.message as Reply | undefined
+      if (received?.call === call) return received
+      if (!received) this.silent = Atomics.wait(this.signal, 0, before, LONGEST_WAIT) === 'timed-out'
+    }
+    throw new AsktellError('UNAVAILABLE', 'the device of the webgpu engine does not answer')
   }
 }

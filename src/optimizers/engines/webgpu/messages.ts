@@ -28,11 +28,11 @@ export type Run = {
 }
 
 /** Somebody waits for its answer. */
-export type Call = { kernel: number } & ({ open: Setup } | { run: Run })
+export type Call = { call: number; kernel: number } & ({ open: Setup } | { run: Run })
 export type Request = Call | { kernel: number; close: true }
 export type Answer = { partials?: Float32Array; state?: ArrayBuffer }
 /** `memory`: the device has none left. */
-export type Reply = { answer: Answer } | { failure: string; memory: boolean }
+export type Reply = { call: number } & ({ answer: Answer } | { failure: string; memory: boolean })
 
 /** What the device thread says first. */
 export type Opened = { mostBytes: number } | { failure: string }

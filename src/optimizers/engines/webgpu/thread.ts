@@ -1,5 +1,5 @@
 /** The thread that owns the device. It answers one request at a time, and wakes the thread that waits for the answer. */
-import { type MessagePort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { Device, type DeviceKernel, OutOfMemory } from './device.js'
 import type { Answer, Call, Opened, Reply, Request } from './messages.js'
 import { type Adapter, findAdapter, openDevice } from './package.js'
@@ -33,9 +33,9 @@ async function reply(device: Device, request: Request): Promise<void> {
   }
   let message: Reply
   try {
-    message = { answer: await answer(device, request) }
+    message = { call: request.call, answer: await answer(device, request) }
   } catch (error) {
-    message = { failure: (error as Error).message, memory: error instanceof OutOfMemory }
+    message = { call: request.call, failure: (error as Error).message, memory: error instanceof OutOfMemory }
   }
   const state = 'answer' in message ? message.answer.state : undefined
   port.postMessage(message, state ? [state] : [])
@@ -65,7 +65,7 @@ async function start(): Promise<void> {
   } catch (error) {
     opened = { failure: (error as Error).message }
   }
-  port.postMessage(opened)
+  parentPort?.postMessage(opened)
 }
 
 await start()
