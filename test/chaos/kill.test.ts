@@ -12,7 +12,7 @@ import { allMethods, Player, plans, type Send, written } from './player.js'
 const KILLS = Number(process.env.CHAOS_KILLS ?? 300)
 const FLAGS = ['--snapshot-records', '10']
 /** Sessions at the same time; each is followed by one of the next plan. */
-const WORKERS = 64
+const WORKERS = 48
 /** Milliseconds between two calls of a worker. */
 const PAUSE = 60
 /** Tells that every session takes after the last kill. */

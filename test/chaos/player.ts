@@ -31,7 +31,7 @@ const recipesOf = ({ recipes }: AnyMethod) => recipes.filter((recipe) => problem
 export const plans: readonly Plan[] = [
   ...allMethods
     .filter((method) => recipesOf(method).length > 0)
-    .map((method) => ({ name: method.id, method, tells: method.facts.heavy ? 20 : 40 })),
+    .map((method) => ({ name: method.id, method, tells: method.facts.heavy ? 14 : 26 })),
   ...['median', 'asha'].map((pruner) => ({
     name: `random-${pruner}`,
     method: allMethods.find(({ id }) => id === 'random')!,
