@@ -54,10 +54,11 @@ async function measure(
     const ours = async (method: string) => {
       const session = await client.createSession({ method, space, direction: 'minimize', seed: 1 })
       await preload(session, trials)
-      let { queries } = await session.ask()
+      const stream = session.stream()
+      let { queries } = await stream.step()
       return async () => {
         const begun = performance.now()
-        for (let k = 0; k < most; k++) ({ queries } = await session.step({ observations: [answer(queries[0])] }))
+        for (let k = 0; k < most; k++) ({ queries } = await stream.step({ observations: [answer(queries[0])] }))
         return (performance.now() - begun) / 1000 / most
       }
     }
@@ -87,9 +88,9 @@ async function measure(
     return [
       line('optuna', `Optuna ${sampler}, in process`, {
         mark,
-        note: 'asktell: Step (tell and ask) through gRPC, journalled; Optuna: ask and tell in process, in memory, one thread',
+        note: 'asktell: a step (tell and ask) of a stream through gRPC, journalled; Optuna: ask and tell in process, in memory, one thread',
       }),
-      line('random', 'the same call with random: wire and disk alone', { limit: true }),
+      line('random', 'the same step with random: wire and disk alone', { limit: true }),
     ]
   } finally {
     await peer.close()

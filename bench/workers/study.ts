@@ -14,15 +14,17 @@ const objective = (params: Params) => Object.values(params).reduce<number>((sum,
 
 async function work(session: Session, more: () => boolean): Promise<number> {
   let done = 0
-  let { queries } = await session.step({ wait: 60 })
+  const stream = session.stream()
+  let { queries } = await stream.step({ wait: 60 })
   while (queries.length > 0) {
     const [{ id, points }] = queries
     const going = more()
     const told = { queryId: id, values: [objective(points[0].params!)] }
-    ;({ queries } = await session.step({ observations: [told], count: going ? 1 : 0, wait: 60 }))
+    ;({ queries } = await stream.step({ observations: [told], count: going ? 1 : 0, wait: 60 }))
     done++
     if (!going) break
   }
+  stream.close()
   return done
 }
 

@@ -77,11 +77,18 @@ async function optimize(
     }
   }
   const work = async (worker: number) => {
-    let { queries, state } = await session.ask(1, { wait: 30, worker: `worker-${worker}` })
-    for (;;) {
-      if (queries.length === 0 && state !== 'running') return
-      const observations = await Promise.all(queries.map(evaluate))
-      ;({ queries, state } = await session.step({ observations, wait: 30, worker: `worker-${worker}` }))
+    // A stream of its own: half the time of a call per trial, and sent again when the connection breaks.
+    const stream = session.stream()
+    const asked = { wait: 30, worker: `worker-${worker}` }
+    try {
+      let { queries, state } = await stream.step(asked)
+      for (;;) {
+        if (queries.length === 0 && state !== 'running') return
+        const observations = await Promise.all(queries.map(evaluate))
+        ;({ queries, state } = await stream.step({ observations, ...asked }))
+      }
+    } finally {
+      stream.close()
     }
   }
   try {

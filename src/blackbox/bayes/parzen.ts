@@ -207,12 +207,15 @@ export class Parzen {
     const { members, width, dense, bells, bellWidth, base, candidates, priorWeight } = this
     const n = members.count
     const points = 8 * Math.ceil(candidates / 8)
+    const top = n > 0 ? members.rows[n - 1] + 1 : 0
+    // Few kernels among many rows are brought together; of most rows one copy is cheaper.
+    const gathered = 2 * n < top
     const memory = workspace()
     memory.scope(() => {
       const blocks = {
         rows: memory.alloc(n),
-        bells: memory.alloc(bells.length),
-        base: memory.alloc(base.length),
+        bells: memory.alloc((gathered ? n : top) * bellWidth),
+        base: memory.alloc(gathered ? n : top),
         weights: memory.alloc(n),
         terms: memory.alloc(this.shared.length + this.chosen.length > 0 ? n * points : 0),
         x: memory.alloc((bellWidth / 2) * points),
@@ -220,9 +223,20 @@ export class Parzen {
         sum: memory.alloc(points),
       }
       const { rows, weights, terms, max, sum } = blocks
-      new Int32Array(rows.view.buffer, rows.pointer, n).set(members.rows.subarray(0, n))
-      blocks.bells.view.set(bells)
-      blocks.base.view.set(base)
+      const numbers = new Int32Array(rows.view.buffer, rows.pointer, n)
+      const own = members.rows.subarray(0, n)
+      if (gathered) {
+        const [to, toBase] = [blocks.bells.view, blocks.base.view]
+        own.forEach((row, k) => {
+          to.set(bells.subarray(row * bellWidth, (row + 1) * bellWidth), k * bellWidth)
+          toBase[k] = base[row]
+          numbers[k] = k
+        })
+      } else {
+        blocks.bells.view.set(bells.subarray(0, top * bellWidth))
+        blocks.base.view.set(base.subarray(0, top))
+        numbers.set(own)
+      }
       const w = weights.view
       for (let k = 0; k < n; k++) w[k] = Parzen.weight(k, n)
       if (terms.length > 0) this.addTerms(x, points, terms.view)

@@ -113,18 +113,22 @@ function better({ kind, value, lastStep }: State, a: number, b: number): boolean
 
 /** The side of every row. */
 function split({ gamma, maxGood }: Config, state: State): Uint8Array {
-  const { kind, rows, finished } = state
+  const { kind, value, rows, finished } = state
   const side = new Uint8Array(rows)
-  for (let row = 0; row < rows; row++) side[row] = kind[row] === Row.dropped ? Side.none : Side.bad
   const room = Math.min(Math.ceil(gamma * finished), maxGood)
   const good: number[] = []
+  // Of completed rows, values above this one are not good: most of many rows need no closer look.
+  let bar = Number.POSITIVE_INFINITY
   for (let row = 0; row < rows; row++) {
-    if (kind[row] !== Row.ok && kind[row] !== Row.pruned) continue
+    side[row] = kind[row] === Row.dropped ? Side.none : Side.bad
+    if (kind[row] === Row.ok ? value[row] > bar : kind[row] !== Row.pruned) continue
     if (good.length === room && !better(state, row, good[room - 1])) continue
     let at = good.length
     while (at > 0 && better(state, row, good[at - 1])) at--
     good.splice(at, 0, row)
     if (good.length > room) good.pop()
+    const last = good[room - 1]
+    if (last !== undefined && kind[last] === Row.ok) bar = value[last]
   }
   for (const row of good) side[row] = Side.good
   return side
@@ -135,6 +139,8 @@ function synchronize(memo: Memo, config: Config, state: State): void {
   const { groups, encoding } = memo
   const { dimension: d } = encoding
   const side = split(config, state)
+  const common = Math.min(side.length, memo.side.length) * d
+  const unchanged = Buffer.compare(bytesOf(state.u, common), bytesOf(memo.u, common)) === 0
   const same = (row: number) => {
     for (let i = row * d; i < (row + 1) * d; i++) if (!Object.is(state.u[i], memo.u[i])) return false
     return true
@@ -147,15 +153,18 @@ function synchronize(memo: Memo, config: Config, state: State): void {
   }
   const densityOf = (group: Group, s: number) => (s === Side.good ? group.good : group.bad)
   for (let row = 0; row < Math.max(side.length, memo.side.length); row++) {
-    const [before, after] = [memo.side[row] ?? Side.none, side[row] ?? Side.none]
-    if (before === after && (after === Side.none || same(row))) continue
+    const before = row < memo.side.length ? memo.side[row] : Side.none
+    const after = row < side.length ? side[row] : Side.none
+    if (before === after && (unchanged || after === Side.none || same(row))) continue
     if (before) each(row, memo.u, (group) => densityOf(group, before).remove(row))
     if (after) each(row, state.u, (group, x) => densityOf(group, after).insert(row, x))
   }
   memo.side = side
-  if (memo.u.length !== state.u.length) memo.u = state.u.slice()
-  else memo.u.set(state.u)
+  if (!unchanged || memo.u.length !== state.u.length) memo.u = state.u.slice()
+  else memo.u.set(state.u.subarray(common, side.length * d), common)
 }
+
+const bytesOf = (array: Float64Array, length: number) => new Uint8Array(array.buffer, array.byteOffset, 8 * length)
 
 /** Coordinates of one suggestion: per active group the best of some draws from its good density. */
 function suggest({ encoding, groups }: Memo, candidates: number, rng: Rng): Params {
