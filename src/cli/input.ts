@@ -4,7 +4,7 @@ import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf'
 import { InvalidArgumentError } from 'commander'
 import { parse } from 'yaml'
 import { type Space, SpaceSchema } from '../../clients/typescript/src/gen/asktell/v1/space_pb.js'
-import type { Observation, SearchSpace } from '../../clients/typescript/src/index.js'
+import { type Constraint, type Observation, type SearchSpace, search } from '../../clients/typescript/src/index.js'
 
 /** `@file`, a path that ends in .json, .yaml or .yml, `-` for standard input, or the text itself. */
 export function readData(source: string): JsonValue {
@@ -23,7 +23,10 @@ export const readObject = (source: string | undefined): JsonObject | undefined =
   return data
 }
 
-/** A space as the protocol's JSON ({"search": …}, {"tensors": …}, …), or parameters by name. */
+/**
+ * A space as the protocol's JSON ({"search": …}, {"tensors": …}, …), or parameters by name; or {"parameters": …, "constraints":
+ * …} with both as the TypeScript client takes them.
+ */
 export function readSpace(source: string): Space | SearchSpace {
   const data = readObject(source) as JsonObject
   const [kind, ...more] = Object.keys(data)
@@ -33,6 +36,9 @@ export function readSpace(source: string): Space | SearchSpace {
     !('type' in (data[kind] as JsonObject))
   )
     return fromJson(SpaceSchema, data)
+  const { parameters, constraints } = data as { parameters?: JsonObject; constraints?: JsonValue }
+  if (parameters && Array.isArray(constraints) && !('type' in parameters))
+    return search(parameters as unknown as SearchSpace, constraints as unknown as Constraint[])
   return data as unknown as SearchSpace
 }
 

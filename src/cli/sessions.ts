@@ -4,8 +4,17 @@ import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { MethodSchema } from '../../clients/typescript/src/gen/asktell/v1/method_pb.js'
 import { SessionSchema, SessionState } from '../../clients/typescript/src/gen/asktell/v1/session_pb.js'
-import { Client, type Query, type StepResult } from '../../clients/typescript/src/index.js'
-import { readInteger, readNumber, readNumbers, readObject, readObservations, readRanking, readSpace } from './input.js'
+import { Client, type Params, type Query, type StepResult } from '../../clients/typescript/src/index.js'
+import {
+  readData,
+  readInteger,
+  readNumber,
+  readNumbers,
+  readObject,
+  readObservations,
+  readRanking,
+  readSpace,
+} from './input.js'
 import { messageJson, print, printJson, printTable, short } from './output.js'
 
 type Options = { server: string; apiKey?: string; tls?: boolean; ca?: string; json?: boolean; [name: string]: unknown }
@@ -58,6 +67,7 @@ export function addSessionCommands(program: Command): void {
     .option('--pruner-config <data>')
     .option('--max-evaluations <n>', 'end after so many observations', readInteger(1))
     .option('--seed <n>', 'same seed, same session', readInteger(0))
+    .option('--prefetch <n>', 'suggestions made ahead, while workers evaluate', readInteger(0))
     .option('--id <id>', 'id of the session')
     .option('--display-name <name>')
     .option('--task <data>', '{"description": …, "examples": [{"input": …, "expected": …}]} for text sessions')
@@ -73,6 +83,7 @@ export function addSessionCommands(program: Command): void {
           : undefined,
         budget: options.maxEvaluations ? { maxEvaluations: options.maxEvaluations as number } : undefined,
         seed: options.seed as number | undefined,
+        prefetch: options.prefetch as number | undefined,
         id: options.id as string | undefined,
         displayName: options.displayName as string | undefined,
         task: readObject(options.task as string) as { description: string } | undefined,
@@ -147,6 +158,82 @@ export function addSessionCommands(program: Command): void {
         trials.map((t) => [String(t.number), t.state, t.values.map(short).join(', ') || '-', JSON.stringify(t.params)]),
       )
     })
+
+  command('enqueue <session>', 'points to ask first')
+    .requiredOption('--params <data>', 'a point as JSON or YAML, or a list of them')
+    .action(async (name: string, options: Options) => {
+      const data = readData(options.params as string)
+      const points = (Array.isArray(data) ? data : [data]).map((params) => ({ params: params as unknown as Params }))
+      printStep(
+        await connect(options)
+          .session(name)
+          .enqueue(...points),
+        options.json,
+      )
+    })
+
+  command('edit-space <session>', 'another search space; the method starts anew from the trials')
+    .requiredOption('--space <data>', 'the whole new space, as for create')
+    .option('--defaults <data>', 'what trials so far had of parameters that were not there before')
+    .option('--drop-invalid', 'delete trials that are no points of the new space')
+    .option('--reason <text>', 'for the audit trail')
+    .action(async (name: string, options: Options) => {
+      const info = await connect(options)
+        .session(name)
+        .editSpace(readSpace(options.space as string), {
+          defaults: readObject(options.defaults as string) as Params | undefined,
+          dropInvalid: options.dropInvalid as boolean | undefined,
+          reason: options.reason as string | undefined,
+        })
+      if (options.json) printJson(messageJson(SessionSchema, info))
+      else print(`${info.name} is at revision ${info.revision}`)
+    })
+
+  command('correct <session>', 'replace what was told of a trial')
+    .argument('<trial>', 'its number', readInteger(0))
+    .option('--value <numbers...>', 'one per objective', readNumbers)
+    .addOption(new Option('--status <status>', 'how it went').choices(STATUSES).default('ok'))
+    .option('--reason <text>', 'for the audit trail')
+    .action(async (name: string, trial: number, options: Options) => {
+      const { value, status, reason } = options as unknown as {
+        value?: number[]
+        status: (typeof STATUSES)[number]
+        reason?: string
+      }
+      const observation = { status, values: value && [value] }
+      const corrected = await connect(options).session(name).correctTrial(trial, observation, { reason })
+      if (options.json) printJson(corrected)
+      else print(`trial ${trial} is ${corrected.state}: ${corrected.values.map(short).join(', ') || '-'}`)
+    })
+
+  command('delete-trial <session>', 'end a trial, or make the method forget it')
+    .argument('<trial>', 'its number', readInteger(0))
+    .option('--reason <text>', 'for the audit trail')
+    .action(async (name: string, trial: number, options: Options) => {
+      const reason = options.reason as string | undefined
+      const deleted = await connect(options).session(name).deleteTrial(trial, { reason })
+      if (options.json) printJson(deleted)
+      else print(`trial ${trial} is ${deleted.state}`)
+    })
+
+  command('audit <session>', 'who changed what by hand').action(async (name: string, options: Options) => {
+    const entries = []
+    for await (const entry of connect(options).session(name).audit()) entries.push(entry)
+    if (options.json) return printJson(entries)
+    printTable(
+      ['REVISION', 'TIME', 'WHO', 'WHAT', 'TRIAL', 'REASON', 'BEFORE', 'AFTER'],
+      entries.map((e) => [
+        String(e.revision),
+        e.time?.toISOString() ?? '',
+        e.principal,
+        e.action,
+        e.trial === undefined ? '' : String(e.trial),
+        e.reason,
+        e.before ? JSON.stringify(e.before) : '',
+        e.after ? JSON.stringify(e.after) : '',
+      ]),
+    )
+  })
 
   command('watch <session>', 'events as they happen')
     .option('--after <revision>', 'from this revision on; 0 for all', readInteger(-1), -1)

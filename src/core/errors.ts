@@ -17,6 +17,7 @@ export const ERRORS = {
   SESSION_NOT_FOUND: { grpc: 5, http: 404, title: 'There is no such session' },
   METHOD_NOT_FOUND: { grpc: 5, http: 404, title: 'There is no such method' },
   QUERY_NOT_FOUND: { grpc: 5, http: 404, title: 'The session never asked this query' },
+  TRIAL_NOT_FOUND: { grpc: 5, http: 404, title: 'The session has no such trial' },
   ROUTE_NOT_FOUND: { grpc: 12, http: 404, title: 'There is no such call' },
   METHOD_NOT_ALLOWED: { grpc: 12, http: 405, title: 'The path does not take this verb' },
   SESSION_EXISTS: { grpc: 6, http: 409, title: 'A session of this name exists' },

@@ -31,8 +31,11 @@ export type Invariance =
 
 export type Facts = {
   spaces: readonly SpaceKind[]
-  /** For search spaces: the parameter types it takes; conditional parameters need 'conditional'. */
-  parameters?: readonly (Parameter['type'] | 'conditional')[]
+  /**
+   * For search spaces: the parameter types it takes; conditional parameters need 'conditional', spaces with constraints
+   * 'constrained'.
+   */
+  parameters?: readonly (Parameter['type'] | 'conditional' | 'constrained')[]
   objectives: 'one' | 'many'
   constraints: boolean
   /** Whether several queries may be open at once. */
@@ -76,8 +79,13 @@ export type Outcome<S> = {
   /** New queries. Those of earlier outcomes stay open until observed. */
   queries: readonly Query[]
   status: Status
-  /** Why fewer queries came than the capacity asked for, and what to wait for. */
-  short?: { reason: string; until: 'tell' | 'never' }
+  /**
+   * Why fewer queries came than the capacity asked for, and what to wait for. There may be more at `retryAt`, in milliseconds
+   * since the epoch, although nothing is told.
+   */
+  short?: { reason: string; until: 'tell' | 'never'; retryAt?: number }
+  /** Earlier queries that nobody is to answer any more. */
+  withdrawn?: readonly string[]
 }
 
 export type Estimate = {
@@ -143,6 +151,8 @@ export function checkSuitable(method: AnyMethod, problem: Problem): Issue[] {
       if (p.condition && !facts.parameters?.includes('conditional'))
         issues.push({ path: `${path}.condition`, message: `${method.id} does not take conditional parameters` })
     })
+    if (space.constraints?.length && !facts.parameters.includes('constrained'))
+      issues.push({ path: 'space.constraints', message: `${method.id} does not take constraints on parameters` })
   }
   if (problem.objectives.length > 1 && facts.objectives === 'one')
     issues.push({ path: 'objectives[1]', message: `${method.id} takes one objective` })

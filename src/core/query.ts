@@ -124,9 +124,9 @@ export type Observation = {
 
 /** What happens to a method. The session delivers each query's observation at most once. */
 export type Event =
-  | { type: 'observation'; query: Query; observation: Observation }
-  /** The client can take `count` more queries. */
-  | { type: 'capacity'; count: number }
+  | { type: 'observation'; query: Query; observation: Observation; time?: number }
+  /** The client can take `count` more queries. `time`: of the session, in milliseconds since the epoch. */
+  | { type: 'capacity'; count: number; time?: number }
   /** A running trial's intermediate value, in objective order of the first objective. */
   | { type: 'report'; query: Query; step: number; value: number }
   /** Fields that the schema marks as mutable have new values; `run.config` holds them already. */

@@ -1,19 +1,23 @@
 /** What is optimized: named tensors, a search space of typed parameters, text components, or a set of items. */
+import { checkConstraints, type SpaceConstraint, violated } from './constraints.js'
 import type { Issue } from './errors.js'
 import { DTYPES, type Dtype, elements, type FloatArray, type TensorSpec } from './tensor.js'
 
-export type ParamValue = number | string | boolean
+export type Scalar = number | string | boolean
+/** A list is the value of a permutation: its items, in an order. */
+export type ParamValue = Scalar | readonly Scalar[]
 /** Active parameters of a point in a search space, by name. Inactive conditional parameters are absent. */
 export type Params = { readonly [name: string]: ParamValue }
 
 /** A parameter exists only when its parent has one of these values. */
-export type Condition = { parent: string; values: readonly ParamValue[] }
+export type Condition = { parent: string; values: readonly Scalar[] }
 
 export type Parameter = { name: string; condition?: Condition } & (
   | { type: 'float'; low: number; high: number; log?: boolean; step?: number }
   | { type: 'int'; low: number; high: number; log?: boolean; step?: number }
-  | { type: 'categorical'; choices: readonly ParamValue[] }
-  | { type: 'ordinal'; choices: readonly ParamValue[] }
+  | { type: 'categorical'; choices: readonly Scalar[] }
+  | { type: 'ordinal'; choices: readonly Scalar[] }
+  | { type: 'permutation'; items: readonly Scalar[] }
 )
 
 export type TensorsSpace = {
@@ -25,7 +29,12 @@ export type TensorsSpace = {
   low?: number
   high?: number
 }
-export type SearchSpace = { kind: 'search'; parameters: readonly Parameter[] }
+export type SearchSpace = {
+  kind: 'search'
+  parameters: readonly Parameter[]
+  /** All of them hold at every point that is asked or told. */
+  constraints?: readonly SpaceConstraint[]
+}
 export type TextSpace = { kind: 'text'; components: readonly { name: string; initial: string; maxLength?: number }[] }
 export type ItemsSpace = {
   kind: 'items'
@@ -95,6 +104,7 @@ export function checkSpace(space: Space): Issue[] {
           const parent = before.get(p.condition.parent)
           const at = `parameters[${i}].condition`
           if (!parent) bad(`${at}.parent`, `expected the name of an earlier parameter, got "${p.condition.parent}"`)
+          else if (parent.type === 'permutation') bad(`${at}.parent`, `"${parent.name}" is a permutation`)
           else if (p.condition.values.length === 0) bad(`${at}.values`, 'expected at least one value')
           else
             p.condition.values.forEach((v, j) => {
@@ -104,6 +114,7 @@ export function checkSpace(space: Space): Issue[] {
         }
         before.set(p.name, p)
       })
+      if (issues.length === 0) checkConstraints(space, bad)
       break
     }
     case 'text':
@@ -183,14 +194,20 @@ function checkParameter(p: Parameter, at: string, bad: Bad) {
     if (p.log && p.step !== undefined) bad(`${at}.step`, 'a log scale takes no step')
     return
   }
-  if (p.choices.length === 0) bad(`${at}.choices`, 'expected at least one choice')
-  p.choices.forEach((choice, j) => {
-    if (p.choices.indexOf(choice) !== j) bad(`${at}.choices[${j}]`, `${JSON.stringify(choice)} is listed twice`)
+  const [field, list] = p.type === 'permutation' ? ['items', p.items] : ['choices', p.choices]
+  if (list.length === 0) bad(`${at}.${field}`, `expected at least one ${field.slice(0, -1)}`)
+  const first = new Map<Scalar, number>()
+  list.forEach((value, j) => {
+    if (first.has(value)) bad(`${at}.${field}[${j}]`, `${JSON.stringify(value)} is listed twice`)
+    else first.set(value, j)
   })
 }
 
 /** Whether a value is one that the parameter can take (its condition aside). */
 export function contains(p: Parameter, value: ParamValue): boolean {
+  if (p.type === 'permutation')
+    return Array.isArray(value) && value.length === p.items.length && p.items.every((item) => value.includes(item))
+  if (typeof value === 'object') return false
   if (p.type === 'categorical' || p.type === 'ordinal') return p.choices.includes(value)
   if (!finite(value) || value < p.low || value > p.high) return false
   if (p.type === 'int' && !Number.isInteger(value)) return false
@@ -202,9 +219,9 @@ export function contains(p: Parameter, value: ParamValue): boolean {
 
 /** Whether a parameter exists, given the values of the parameters before it. */
 export const isActive = (p: Parameter, params: Params): boolean =>
-  !p.condition || (p.condition.parent in params && p.condition.values.includes(params[p.condition.parent]))
+  !p.condition || (p.condition.parent in params && p.condition.values.includes(params[p.condition.parent] as Scalar))
 
-/** What is wrong with a point of a search space: a missing, inactive, unknown or out-of-range parameter. */
+/** What is wrong with a point of a search space: a missing, inactive, unknown or out-of-range parameter, a constraint. */
 export function checkParams(space: SearchSpace, params: Params, at: string): Issue[] {
   const issues: Issue[] = []
   const known = new Set(space.parameters.map((p) => p.name))
@@ -219,5 +236,6 @@ export function checkParams(space: SearchSpace, params: Params, at: string): Iss
     else if (value !== undefined && !contains(p, value))
       issues.push({ path: `${at}.${p.name}`, message: `${JSON.stringify(value)} is not a value of this parameter` })
   }
-  return issues
+  if (issues.length > 0) return issues
+  return violated(space, params).map((message) => ({ path: at, message: `violates ${message}` }))
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { field } from '../core/schema.js'
 import { averagings } from './averaging.js'
 import { drivers } from './drivers/index.js'
+import { gatherings } from './gathering.js'
 import { parametrizations } from './parametrizations/index.js'
 import { schedules } from './schedules/index.js'
 import { transforms } from './transforms/index.js'
@@ -20,6 +21,10 @@ export const composition = {
   parametrization: field(
     parametrizations.schema.prefault({ id: 'none' }),
     'What the tensors of the space are made of: the rule moves that.',
+  ),
+  gathering: field(
+    gatherings.schema.prefault({ id: 'none' }),
+    'Several clients at once: how their answers become that of a step.',
   ),
   groups: field(
     z.record(z.string(), z.record(z.string(), z.number())).default({}),

@@ -24,6 +24,7 @@ import { NOTHING_TOLD, type Told } from './compose.js'
 import { type CommonInput, composition } from './composition.js'
 import type { Answer } from './drivers/driver.js'
 import { drivers } from './drivers/index.js'
+import { gathered } from './gathered.js'
 import { grouped } from './groups.js'
 import { compileRule } from './language/check.js'
 import {
@@ -227,7 +228,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       return tensors
     },
   })
-  return parametrized(method)
+  return gathered(parametrized(method))
 }
 
 /** Tensors of every rank, for the equations. */

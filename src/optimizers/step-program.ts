@@ -20,6 +20,7 @@ export type Common = {
   schedule: Choice
   averaging: Choice
   parametrization: Choice
+  gathering: Choice
   /** Numbers of the rule that differ, by group of the space and field. */
   groups: { [group: string]: { [field: string]: number } }
   ball?: number

@@ -3,27 +3,28 @@ import { create, type MessageShape } from '@bufbuild/protobuf'
 import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import { AsktellError } from '../core/errors.js'
 import type { Method } from '../core/gen/asktell/v1/method_pb.js'
+import { TrialSchema } from '../core/gen/asktell/v1/query_pb.js'
 import {
   type Asktell,
   type FileChunk,
   FileChunkSchema,
   type ImportSessionRequest,
+  ListAuditEntriesResponseSchema,
   ListMethodsResponseSchema,
   ListSessionsResponseSchema,
   ListTrialsResponseSchema,
   ReportResponseSchema,
 } from '../core/gen/asktell/v1/service_pb.js'
 import { EstimateSchema, type Session, SessionSchema, WatchEventSchema } from '../core/gen/asktell/v1/session_pb.js'
-import type { Space } from '../core/space.js'
 import type { SessionInfo, Sessions } from '../sessions/api.js'
 import { pageToken as nextPage, parseFilter, readPageToken } from '../sessions/filter.js'
 import type { Call } from './call.js'
 import { linked, until } from './call.js'
 import { Catalogue } from './catalogue.js'
-import { count, fail, idOf, int64, integer, newId, quote } from './codec/basics.js'
-import { trialToProto } from './codec/query.js'
-import { eventToProto, patchFromProto, sessionToProto, specFromProto } from './codec/session.js'
-import { sessionPath } from './codec/space.js'
+import { count, fail, idOf, int64, integer, newId, params, quote } from './codec/basics.js'
+import { observationFromProto, trialToProto } from './codec/query.js'
+import { auditToProto, eventToProto, patchFromProto, sessionToProto, specFromProto } from './codec/session.js'
+import { searchPath, sessionPath, spaceFromProto } from './codec/space.js'
 import { dtypes } from './codec/tensors.js'
 import { draining, relocate } from './errors.js'
 import { optimize } from './optimize.js'
@@ -72,10 +73,13 @@ export function createService(
     async createSession(request, call) {
       const spec = specFromProto(request.session)
       const id = newId(request.sessionId, 'session_id')
-      return located(spec.problem.space, async () => {
-        resolver.check(spec)
-        return begun(await inSpan('create', call, () => sessions.create(spec, { id, ...mutation(request) })))
-      })
+      return located(
+        (path) => sessionPath(path, spec.problem.space),
+        async () => {
+          resolver.check(spec)
+          return begun(await inSpan('create', call, () => sessions.create(spec, { id, ...mutation(request) })))
+        },
+      )
     },
 
     async getSession({ name }) {
@@ -95,7 +99,10 @@ export function createService(
       const id = idOf('sessions', proto.name, 'session.name')
       const patch = patchFromProto(proto, request.updateMask)
       return session(
-        await located(undefined, () => inSpan('update', call, () => sessions.update(id, patch, mutation(request)))),
+        await located(
+          (path) => sessionPath(path, undefined),
+          () => inSpan('update', call, () => sessions.update(id, patch, { ...mutation(request), by: call.principal })),
+        ),
       )
     },
 
@@ -153,6 +160,52 @@ export function createService(
       const page = await sessions.trials(id, { pageSize: pageLength(pageSize, 1000, 10_000), pageToken, filter })
       return create(ListTrialsResponseSchema, {
         trials: page.items.map(trialToProto),
+        nextPageToken: page.nextPageToken,
+      })
+    },
+
+    async editSpace(request, call) {
+      const id = idOf('sessions', request.name)
+      const space = spaceFromProto(request.space, 'space')
+      if (space.kind !== 'search') return fail('space', `expected a search space, got ${space.kind}`, 'SPACE_INVALID')
+      const edit = {
+        space,
+        defaults: request.defaults && params(request.defaults, 'defaults'),
+        dropInvalid: request.dropInvalid,
+        reason: request.reason,
+      }
+      const options = { ...mutation(request), by: call.principal }
+      const change = () => inSpan('editSpace', call, () => sessions.editSpace(id, edit, options))
+      return session(await located((path) => searchPath(path, space), change))
+    },
+
+    async correctTrial(request, call) {
+      const id = idOf('sessions', request.name)
+      const told = request.observation ?? fail('observation', 'is missing')
+      const { queryId, point } = told
+      if (point) fail('observation.point', 'a correction is of a trial: it takes no point')
+      const named = { ...told, queryId: queryId || 'trial' }
+      const trial = count(request.trial, 'trial')
+      const observation = observationFromProto(named, { specs: [], encodings: {} }, 'observation')
+      const options = { ...mutation(request), by: call.principal }
+      const correction = { trial, observation, reason: request.reason }
+      const corrected = await inSpan('correctTrial', call, () => sessions.correctTrial(id, correction, options))
+      return create(TrialSchema, trialToProto(corrected))
+    },
+
+    async deleteTrial(request, call) {
+      const id = idOf('sessions', request.name)
+      const deletion = { trial: count(request.trial, 'trial'), reason: request.reason }
+      const options = { ...mutation(request), by: call.principal }
+      const deleted = await inSpan('deleteTrial', call, () => sessions.deleteTrial(id, deletion, options))
+      return create(TrialSchema, trialToProto(deleted))
+    },
+
+    async listAuditEntries({ parent, pageSize, pageToken }) {
+      const id = idOf('sessions', parent, 'parent')
+      const page = await sessions.audit(id, { pageSize: pageLength(pageSize, 1000, 10_000), pageToken })
+      return create(ListAuditEntriesResponseSchema, {
+        auditEntries: page.items.map(auditToProto),
         nextPageToken: page.nextPageToken,
       })
     },
@@ -217,12 +270,12 @@ function pageLength(size: number, byDefault: number, most: number): number {
   return Math.min(size || byDefault, most)
 }
 
-/** Runs a call whose refusals are about a session resource, and moves their paths to where the caller wrote it. */
-async function located<T>(space: Space | undefined, call: () => Promise<T>): Promise<T> {
+/** Runs a call whose refusals are about a resource, and moves their paths to where the caller wrote it. */
+async function located<T>(move: (path: string) => string, call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (error) {
-    throw relocate(error, (path) => sessionPath(path, space))
+    throw relocate(error, move)
   }
 }
 

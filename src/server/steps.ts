@@ -82,6 +82,7 @@ export class Steps {
     const { specs } = tensorial ? await this.layout(id) : NO_TENSORS
     const input: StepInput = {
       ...mutation(request),
+      by: call.principal,
       count: wanted(request.count, 'count'),
       wait: milliseconds(request.wait, 'wait'),
       enqueue: request.enqueue.map((point, i) => pointFromProto(point, specs, `enqueue[${i}]`)),

@@ -199,10 +199,22 @@ export class Actor {
       // It is awaited below; a failure in between must not count as unhandled.
       durable.catch(() => {})
       await this.tidy(session, time, item)
+      // Between calls: one that waits goes first, and what comes after it sees to this.
+      if (op && session.ahead > 0 && this.jobs.length === 0) this.prefetch()
       return answer
     }, signal)
     await durable
     return answer
+  }
+
+  /** Makes suggestions ahead, in its turn. */
+  private prefetch() {
+    this.mutate<null>({ quiet: true }, '', {
+      prepare: (session) => (session.ahead > 0 ? { op: { op: 'prefetch' } } : { answer: null }),
+      answer: () => null,
+    }).catch((error) => {
+      if (!this.closed && !this.deleted) this.warn('suggestions could not be made ahead', error)
+    })
   }
 
   /** Applies an operation and fills in what is to be written of it. */

@@ -2,9 +2,10 @@
 import type { Lossy } from '../core/encodings/index.js'
 import type { Estimate } from '../core/method.js'
 import type { Observation, Point, Query, Usage } from '../core/query.js'
-import type { Params, Problem } from '../core/space.js'
+import type { Params, Problem, SearchSpace } from '../core/space.js'
 import type { Tensors } from '../core/tensor.js'
 import type { Copies } from './copies.js'
+import type { AuditEntry } from './edits.js'
 
 export type Durability = 'journal' | 'snapshot'
 export type SessionState = 'running' | 'paused' | 'done'
@@ -35,6 +36,8 @@ export type SessionSpec = {
   /** Kinds of want the client can answer; unchecked when absent. */
   offers?: readonly string[]
   encodings?: Encodings
+  /** Suggestions made ahead, while workers evaluate; none when absent. */
+  prefetch?: number
 }
 
 export type SessionInfo = SessionSpec & {
@@ -57,7 +60,12 @@ export type SessionInfo = SessionSpec & {
   stateHash: string
 }
 
-export type Mutation = { requestId?: string; expectedRevision?: number }
+export type Mutation = {
+  requestId?: string
+  expectedRevision?: number
+  /** Who calls, for the audit trail. */
+  by?: string
+}
 
 export type StepInput = Mutation & {
   observations?: readonly (Observation & { point?: Point })[]
@@ -83,10 +91,21 @@ export type StepResult = {
   released: boolean
 }
 
+/** `defaults` are for parameters that were not there before; trials that are no points of the space are refused, or dropped. */
+export type SpaceEdit = { space: SearchSpace; defaults?: Params; dropInvalid?: boolean; reason?: string }
+
 export type ReportInput = Mutation & { queryId: string; step: number; value: number }
 export type ReportResult = { prune: boolean; reason: string; revision: number }
 
-export type TrialState = 'waiting' | 'running' | 'completed' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'
+export type TrialState =
+  | 'waiting'
+  | 'running'
+  | 'completed'
+  | 'failed'
+  | 'infeasible'
+  | 'pruned'
+  | 'cancelled'
+  | 'deleted'
 export type Trial = {
   number: number
   queryId: string
@@ -103,7 +122,17 @@ export type Trial = {
 export type WatchEvent = {
   revision: number
   time: number
-  type: 'created' | 'asked' | 'told' | 'reported' | 'reconfigured' | 'expired' | 'done'
+  type:
+    | 'created'
+    | 'asked'
+    | 'told'
+    | 'reported'
+    | 'reconfigured'
+    | 'expired'
+    | 'edited'
+    | 'corrected'
+    | 'deleted'
+    | 'done'
   queryId?: string
   trial?: number
   status?: string
@@ -144,6 +173,18 @@ export interface Sessions {
   report(id: string, input: ReportInput): Promise<ReportResult>
   estimate(id: string): Promise<Estimate & { revision: number }>
   trials(id: string, options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<Trial>>
+  /** Gives the session another search space, and starts the method anew from the trials. */
+  editSpace(id: string, edit: SpaceEdit, options?: Mutation): Promise<SessionInfo>
+  /** Replaces what was told of a trial. */
+  correctTrial(
+    id: string,
+    correction: { trial: number; observation: Observation; reason?: string },
+    options?: Mutation,
+  ): Promise<Trial>
+  /** Ends an open trial; makes the method forget one that was told. */
+  deleteTrial(id: string, deletion: { trial: number; reason?: string }, options?: Mutation): Promise<Trial>
+  /** What was changed by hand, oldest first. */
+  audit(id: string, options: { pageSize?: number; pageToken?: string }): Promise<Page<AuditEntry>>
   watch(id: string, afterRevision: number, signal: AbortSignal): AsyncIterable<WatchEvent>
   fork(
     id: string,

@@ -5,6 +5,7 @@
 import { AsktellError } from '../core/errors.js'
 import type { Actor } from './actor.js'
 import type { Context } from './context.js'
+import { problemOf } from './edits.js'
 import { Damage, frameLength } from './frame.js'
 import { load, readBirth } from './load.js'
 import { negotiate } from './negotiate.js'
@@ -75,7 +76,7 @@ export async function importFile(context: Context, chunks: AsyncIterable<Uint8Ar
 /** What the session is when it is loaded. Whoever wrote the file, it passes the checks of a new one. */
 async function tryOut(context: Context, { birth, head, snapshots, records }: Parts) {
   const { spec, settings } = birth
-  negotiate({ ...spec, ...settings }, context, spec, spec.createTime)
+  negotiate({ ...spec, ...settings, problem: problemOf(spec, settings) }, context, spec, spec.createTime)
   const store = new MemoryStore()
   await store.write([{ session: 'trial', spec: packFrame(birth), head: packFrame(head), records }])
   for (const snapshot of snapshots) await store.write([{ session: 'trial', snapshot }])

@@ -1,6 +1,7 @@
 /** What clients see of a session. */
 import { createHash } from 'node:crypto'
 import type { SessionInfo, SessionState, TrialState } from './api.js'
+import { problemOf } from './edits.js'
 import type { Enums } from './filter.js'
 import type { Spec } from './negotiate.js'
 import type { Head } from './record.js'
@@ -14,11 +15,13 @@ export function withoutInitial(spec: Spec): Spec {
 
 /** With an empty state hash. */
 export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...head }: Head): SessionInfo {
-  const { method, problem, pruner, durability, resolver, seed, lease, offers, encodings, createTime, forkedFrom } = spec
+  const { method, pruner, durability, resolver, seed, lease, offers, encodings, prefetch } = spec
+  const { createTime, forkedFrom } = spec
+  const { space: _space, ...shown } = settings
   return {
     id,
     method,
-    problem,
+    problem: problemOf(spec, settings),
     pruner,
     durability,
     resolver,
@@ -26,9 +29,10 @@ export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...h
     lease,
     offers,
     encodings,
+    prefetch,
     createTime,
     forkedFrom,
-    ...settings,
+    ...shown,
     ...head,
     configHash: createHash('sha256').update(JSON.stringify(settings.config)).digest('hex'),
     stateHash: '',
@@ -43,7 +47,16 @@ export const ENUMS: Enums = {
 export const TRIAL_ENUMS: Enums = {
   state: {
     prefix: 'trial_state_',
-    values: ['waiting', 'running', 'completed', 'failed', 'infeasible', 'pruned', 'cancelled'] satisfies TrialState[],
+    values: [
+      'waiting',
+      'running',
+      'completed',
+      'failed',
+      'infeasible',
+      'pruned',
+      'cancelled',
+      'deleted',
+    ] satisfies TrialState[],
   },
 }
 export function readField(info: SessionInfo, field: string): string | undefined {

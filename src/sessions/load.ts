@@ -1,6 +1,7 @@
 /** Brings a session back from the store: the last good snapshot, then the journal. */
 import { AsktellError } from '../core/errors.js'
 import { type Context, notFound, openHost } from './context.js'
+import { problemOf, seedOf } from './edits.js'
 import { Damage, Newer } from './frame.js'
 import type { Settings, Spec } from './negotiate.js'
 import { type Birth, type Entry, entryOf, type Head, intact, unpackFrame } from './record.js'
@@ -90,7 +91,9 @@ export async function openSession(
   settings: Settings,
   tree?: SessionTree,
 ): Promise<Session> {
-  const { problem, engine, seed } = spec
+  const { engine } = spec
+  const seed = seedOf(spec.seed, tree?.generation ?? 0)
+  const problem = problemOf(spec, settings)
   const method = context.catalogue.method(spec.method)
   const pruner = spec.pruner && context.catalogue.pruner(spec.pruner.method)
   if (tree && tree.stateVersion !== method.stateVersion && !method.migrate)

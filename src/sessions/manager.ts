@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import type { Estimate } from '../core/method.js'
+import type { Observation } from '../core/query.js'
 import { mutableFields, parseConfig } from '../core/schema.js'
 import type { Tensors } from '../core/tensor.js'
 import { Actor } from './actor.js'
@@ -14,6 +15,7 @@ import type {
   SessionInfo,
   SessionSpec,
   Sessions,
+  SpaceEdit,
   StepInput,
   StepResult,
   Trial,
@@ -22,6 +24,7 @@ import type {
 import { exportFile, importFile } from './archive.js'
 import { type Context, notFound } from './context.js'
 import type { Copies } from './copies.js'
+import type { AuditEntry, TrialRecord } from './edits.js'
 import { pageSize, pageToken, parseFilter, readPageToken, wrongToken } from './filter.js'
 import { frame } from './frame.js'
 import { ENUMS, FIELDS, readField, TRIAL_ENUMS, toInfo, withoutInitial } from './info.js'
@@ -182,7 +185,7 @@ export class SessionManager implements Sessions {
       actor.mutate<SessionInfo>(options, body, {
         prepare: (session) => {
           const op = this.updateOf(session, patch)
-          return op ? { op } : { answer: this.info(id, session) }
+          return op ? { op: { ...op, by: options.by } } : { answer: this.info(id, session) }
         },
         answer: (session) => this.info(id, session),
       }),
@@ -192,7 +195,7 @@ export class SessionManager implements Sessions {
 
   /** The operation of a patch, or undefined when it changes nothing. */
   private updateOf(session: Session, patch: Patch): UpdateOp | undefined {
-    const { settings, method, spec } = session
+    const { settings, method } = session
     const next: Partial<Settings> = {}
     const changed: string[] = []
     refuse('INVALID_ARGUMENT', illFormed(patch, '', []))
@@ -209,7 +212,7 @@ export class SessionManager implements Sessions {
         'NOT_MUTABLE',
         fixed.map((name): Issue => ({ path: `config.${name}`, message })),
       )
-      refuse('CONFIG_INVALID', method.check?.(config, spec.problem) ?? [])
+      refuse('CONFIG_INVALID', method.check?.(config, session.problem) ?? [])
       if (changed.length > 0) next.config = config
     }
     const state = patch.state !== session.phase.state ? patch.state : undefined
@@ -242,8 +245,9 @@ export class SessionManager implements Sessions {
       throw new AsktellError('INVALID_ARGUMENT', `count: ${message}`, { issues: [{ path: 'count', message }] })
     }
     const actor = await this.actor(id)
-    const op = { op: 'step' as const, observations, enqueue, count, worker }
-    const body = input.requestId ? digest('step', op) : ''
+    const plain = { op: 'step' as const, observations, enqueue, count, worker }
+    const body = input.requestId ? digest('step', plain) : ''
+    const op = enqueue.length > 0 ? { ...plain, by: input.by } : plain
     // A wait that ended with its server or its connection goes on; what came before the wait is done.
     const resume = (stored: Step) =>
       input.wait && count > 0 && stored.queries.length === 0 && stored.state !== 'done'
@@ -354,7 +358,7 @@ export class SessionManager implements Sessions {
       for (let i = from; i < trials.length; i++) {
         if (!matches(trials[i])) continue
         if (items.length === size) return { items, nextPageToken: pageToken(String(i)) }
-        items.push({ ...trials[i], intermediates: [...trials[i].intermediates] })
+        items.push(copyOf(trials[i]))
       }
       return { items, nextPageToken: '' }
     })
@@ -362,6 +366,68 @@ export class SessionManager implements Sessions {
 
   async *watch(id: string, afterRevision: number, signal: AbortSignal): AsyncIterable<WatchEvent> {
     yield* watch(this.context, await this.actor(id), afterRevision, signal)
+  }
+
+  // --- By hand ---
+
+  async editSpace(id: string, edit: SpaceEdit, options: Mutation = {}): Promise<SessionInfo> {
+    const actor = await this.actor(id)
+    const { space, defaults = {}, dropInvalid: drop = false, reason = '' } = edit
+    const body = digest('edit', { space, defaults, drop, reason })
+    const issues = illFormed({ space, defaults, reason }, '', [])
+    const { answer } = await actor.once.run(options.requestId, body, () =>
+      actor.mutate<SessionInfo>(options, body, {
+        prepare: (session) => {
+          refuse('INVALID_ARGUMENT', issues)
+          return { op: session.check({ op: 'edit', space, defaults, drop, reason, by: options.by ?? '' }) }
+        },
+        answer: (session) => this.info(id, session),
+      }),
+    )
+    return answer
+  }
+
+  async correctTrial(
+    id: string,
+    { trial, observation, reason = '' }: { trial: number; observation: Observation; reason?: string },
+    options: Mutation = {},
+  ): Promise<Trial> {
+    return this.changeTrial(id, { op: 'correct', trial, observation, reason, by: options.by ?? '' }, options)
+  }
+
+  async deleteTrial(
+    id: string,
+    { trial, reason = '' }: { trial: number; reason?: string },
+    options: Mutation = {},
+  ): Promise<Trial> {
+    return this.changeTrial(id, { op: 'delete-trial', trial, reason, by: options.by ?? '' }, options)
+  }
+
+  private async changeTrial(id: string, op: Extract<Op, { trial: number }>, options: Mutation): Promise<Trial> {
+    const actor = await this.actor(id)
+    const { by: _, ...said } = op
+    const body = digest(op.op, said)
+    const { answer } = await actor.once.run(options.requestId, body, () =>
+      actor.mutate<Trial>(options, body, {
+        prepare: (session) => {
+          refuse('INVALID_ARGUMENT', illFormed(op.reason, 'reason', []))
+          return { op: session.check(op) }
+        },
+        answer: ({ trials }) => copyOf(trials[op.trial]),
+      }),
+    )
+    return answer
+  }
+
+  async audit(id: string, options: { pageSize?: number; pageToken?: string }): Promise<Page<AuditEntry>> {
+    const size = pageSize(options.pageSize, 1000, 10_000)
+    const after = readPageToken(options.pageToken)
+    const from = after === '' ? 0 : Number(after)
+    if (!Number.isSafeInteger(from) || from < 0) throw wrongToken()
+    return (await this.actor(id)).read(({ audit }) => {
+      const items = audit.slice(from, from + size)
+      return { items, nextPageToken: from + size < audit.length ? pageToken(String(from + size)) : '' }
+    })
   }
 
   // --- Copies ---
@@ -534,5 +600,10 @@ function checkId(id: string) {
 
 const answered = (digest: string, time: number, answer: unknown): Uint8Array =>
   packAnswer({ digest, time, revision: 0, answer })
+
+const copyOf = ({ wants: _, extra: _extra, ...trial }: TrialRecord): Trial => ({
+  ...trial,
+  intermediates: [...trial.intermediates],
+})
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

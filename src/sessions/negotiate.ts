@@ -1,16 +1,19 @@
 /** Everything that is decided when a session is created: what can't work is refused now, located, not at the first ask. */
 import { randomInt } from 'node:crypto'
+import { checkFeasible } from '../blackbox/space/feasible.js'
 import { isLossy, LOSSY } from '../core/encodings/index.js'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import { type AnyMethod, checkSuitable, type Run } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { WANT_KINDS } from '../core/query.js'
 import { parseConfig } from '../core/schema.js'
-import { checkSpace, type Problem } from '../core/space.js'
+import { checkSpace, type Problem, type SearchSpace } from '../core/space.js'
 import { elements } from '../core/tensor.js'
 import type { Budget, Durability, Encodings, SessionSpec } from './api.js'
 import type { Context, Limits } from './context.js'
 import { illFormed } from './validate.js'
+
+const MOST_PREFETCHED = 1000
 
 /** What never changes in the life of a session. */
 export type Spec = {
@@ -26,6 +29,7 @@ export type Spec = {
   engine: Run<unknown>['engine']
   offers?: readonly string[]
   encodings?: Encodings
+  prefetch?: number
   createTime: number
   forkedFrom?: { id: string; revision: number }
 }
@@ -35,6 +39,8 @@ export type Settings = {
   labels: Record<string, string>
   budget: Budget
   config: Record<string, unknown>
+  /** The search space, once it has been edited. */
+  space?: SearchSpace
 }
 
 export class Catalogue {
@@ -94,10 +100,12 @@ export function negotiate(
   }
   refuse('SPACE_INVALID', [...checkSpace(problem.space), ...checkSize(problem, limits)])
   refuse('INVALID_ARGUMENT', checkFields(request, problem))
+  if (problem.space.kind === 'search') refuse('SPACE_INVALID', checkFeasible(problem.space))
   const config = parseConfig(method.config, request.config) as Record<string, unknown>
   refuse('METHOD_UNSUITABLE', checkSuitable(method, problem))
   refuse('CONFIG_INVALID', method.check?.(config, problem) ?? [])
   refuse('METHOD_UNSUITABLE', checkOffers(request, method, config, problem))
+  refuse('INVALID_ARGUMENT', checkPrefetch(request.prefetch, method))
   refuse('INVALID_ARGUMENT', checkEncodings(request.encodings, method, config, problem))
 
   let pruner: Spec['pruner']
@@ -124,6 +132,7 @@ export function negotiate(
       engine: defaults.engine,
       offers: request.offers,
       encodings: request.encodings,
+      prefetch: request.prefetch || undefined,
       createTime: time,
     },
     settings: {
@@ -202,6 +211,15 @@ function checkOffers({ offers, resolver }: SessionSpec, method: AnyMethod, confi
       path: 'offers',
       message: `${method.id} asks for a ${kind}, and the client offers ${offers.join(', ')}`,
     }))
+}
+
+function checkPrefetch(prefetch: number | undefined, method: AnyMethod): Issue[] {
+  if (!prefetch) return []
+  const path = 'prefetch'
+  if (!(Number.isInteger(prefetch) && prefetch > 0 && prefetch <= MOST_PREFETCHED))
+    return [{ path, message: `expected an integer from 0 to ${MOST_PREFETCHED}, got ${prefetch}` }]
+  if (method.facts.parallel) return []
+  return [{ path, message: `${method.id} asks one thing at a time: there is nothing to make ahead` }]
 }
 
 function checkEncodings(

@@ -114,6 +114,21 @@ export class Queries {
     if (evaluates(query)) this.evaluating--
   }
 
+  /** A query that nobody is to answer any more. */
+  withdraw(open: Open): void {
+    if (open.attempt > 0) return this.close(open)
+    for (const queue of [this.enqueued, this.pending]) {
+      const at = queue.indexOf(open.query.id)
+      if (at >= 0) queue.splice(at, 1)
+    }
+    this.open.delete(open.query.id)
+    this.answered.add(open.query.id)
+  }
+  /** Queries of the method that were not handed out yet. */
+  unasked(): Open[] {
+    return this.pending.map((id) => this.open.get(id)!)
+  }
+
   /** Ends all leases. */
   release(): void {
     for (const open of this.open.values()) if (open.attempt > 0) open.leaseUntil = 0

@@ -6,10 +6,27 @@ import { createHash } from 'node:crypto'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import type { AnyMethod, Estimate } from '../core/method.js'
 import type { AnyPruner, Decision, PrunerEvent, PrunerRun } from '../core/pruner.js'
-import type { Event, Observation, Point, Query, Usage, Want } from '../core/query.js'
+import { type Event, type Observation, type Point, type Query, STATUSES, type Usage, type Want } from '../core/query.js'
+import type { Problem, SearchSpace } from '../core/space.js'
 import { encodeTree, type Tree } from '../core/tree.js'
-import type { LeasedQuery, SessionState, Trial, TrialState, WatchEvent } from './api.js'
+import type { LeasedQuery, SessionState, TrialState, WatchEvent } from './api.js'
 import { Copies } from './copies.js'
+import {
+  type AuditEntry,
+  anyTrial,
+  type CorrectOp,
+  checkEdit,
+  checkRestart,
+  type DeleteOp,
+  type EditOp,
+  filled,
+  problemOf,
+  retold,
+  seedOf,
+  shown,
+  type TrialRecord,
+  toldTrial,
+} from './edits.js'
 import type { Host, Reaction } from './host/host.js'
 import type { Settings, Spec } from './negotiate.js'
 import { evaluates, type Open, Queries, type QueriesTree, RESOLVER } from './queries.js'
@@ -20,9 +37,13 @@ export type Told = Observation & { point?: Point }
 /** The inputs of a mutation, as the journal records them. */
 export type Op =
   | { op: 'create' }
-  | { op: 'step'; observations: readonly Told[]; enqueue: readonly Point[]; count: number; worker: string }
+  | { op: 'step'; observations: readonly Told[]; enqueue: readonly Point[]; count: number; worker: string; by?: string }
+  | { op: 'prefetch' }
   | { op: 'report'; queryId: string; step: number; value: number }
-  | { op: 'update'; settings: Partial<Settings>; changed: readonly string[]; state?: SessionState }
+  | { op: 'update'; settings: Partial<Settings>; changed: readonly string[]; state?: SessionState; by?: string }
+  | EditOp
+  | CorrectOp
+  | DeleteOp
 
 export type Short = { reason: string; retryAfter?: number }
 export type Applied = {
@@ -42,16 +63,22 @@ export class Session {
   phase: Phase = { state: 'running', by: '', message: '' }
   counts = { asked: 0, told: 0, failed: 0, pruned: 0 }
   usage: Required<Usage> = { calls: 0, promptTokens: 0, completionTokens: 0, money: 0 }
-  trials: Trial[] = []
+  trials: TrialRecord[] = []
+  /** What was changed by hand. */
+  audit: AuditEntry[] = []
   readonly copies = new Copies()
   private evaluations = 0
   private readonly queries: Queries
   /** Queries that the session made itself, for points that clients brought. */
   private made = 0
   /** Why the method has no more queries until it is told something. */
-  private dry: { reason: string; until: 'tell' | 'never' } | null = null
+  private dry: NonNullable<Reaction['short']> | null = null
   private best: number | null = null
   private pruning: Tree = null
+  /** Answers to queries that are no trials. */
+  private untried = 0
+  /** How often the method has started anew. */
+  private generation = 0
 
   constructor(
     readonly spec: Spec,
@@ -64,8 +91,11 @@ export class Session {
     if (pruner) this.pruning = pruner.init(this.prunerRun)
   }
 
+  get problem(): Problem {
+    return problemOf(this.spec, this.settings)
+  }
   private get prunerRun(): PrunerRun<unknown> {
-    return { config: this.spec.pruner?.config, direction: this.spec.problem.objectives[0].direction }
+    return { config: this.spec.pruner?.config, direction: this.problem.objectives[0].direction }
   }
   get openCount(): number {
     return this.queries.out
@@ -82,13 +112,22 @@ export class Session {
   check(op: Op): Op {
     if (op.op === 'step') return this.checkStep(op)
     if (op.op === 'report') return this.checkReport(op)
+    if (op.op === 'edit') {
+      this.checkRestart()
+      return checkEdit(op, this.method, this.problem, this.settings.config, this.trials)
+    }
+    if (op.op === 'correct') return this.checkCorrection(op)
+    if (op.op === 'delete-trial') {
+      const { endTime, state } = anyTrial(this.trials, op.trial)
+      if (endTime !== undefined && state !== 'cancelled') this.checkRestart()
+    }
     return op
   }
 
   private checkStep(op: Op & { op: 'step' }): Op {
     const issues: Issue[] = illFormed(op.observations, 'observations', [])
     const seen = new Map<string, number>()
-    const { problem } = this.spec
+    const { problem } = this
     const observations = op.observations.map((told, i): Told => {
       const at = `observations[${i}]`
       if (!told.queryId) {
@@ -129,7 +168,7 @@ export class Session {
     if (this.method.facts.unsolicited !== 'accept')
       issues.push({ path: at, message: `${this.method.id} takes no points that it did not ask for` })
     else if (!this.ownWant()) issues.push({ path: at, message: `${this.method.id} learns nothing from a single point` })
-    else checkPoint(point, this.spec.problem, at, issues)
+    else checkPoint(point, this.problem, at, issues)
   }
 
   private checkReport(op: Op & { op: 'report' }): Op {
@@ -144,6 +183,22 @@ export class Session {
       issues.push({ path: 'step', message: `expected a step after ${last.step}, got ${op.step}` })
     refuse('OBSERVATION_INVALID', issues)
     return op
+  }
+
+  /** Throws when the method cannot start anew from the trials. */
+  private checkRestart() {
+    const open = this.queries.all().filter(({ trial }) => trial === undefined).length
+    checkRestart(this.method, this.ownWant()?.kind === 'value', this.untried + open)
+  }
+
+  private checkCorrection(op: CorrectOp): Op {
+    this.checkRestart()
+    const { queryId, params, wants = [{ kind: 'value' }] } = toldTrial(this.trials, op.trial)
+    const query: Query = { id: queryId, points: [{ kind: 'params', params }], wants }
+    const issues: Issue[] = illFormed(op.observation, 'observation', [])
+    const observation = checkObservation(query, op.observation, this.problem, 'observation', issues)
+    refuse('OBSERVATION_INVALID', issues)
+    return { ...op, observation }
   }
 
   private lastReport(query: Query) {
@@ -164,7 +219,11 @@ export class Session {
     if (this.queries.expired(time, op.worker, 1).length > 0) return false
     if (this.room() <= 0) return true
     if (this.queries.next(op.worker)) return false
-    return this.dry !== null || this.queries.waiting >= op.count
+    return this.isDry(time) || this.queries.waiting >= op.count
+  }
+
+  private isDry(time: number): boolean {
+    return this.dry !== null && time < (this.dry.retryAt ?? Infinity)
   }
 
   // --- Changes ---
@@ -177,7 +236,11 @@ export class Session {
     const before = this.phase.state
     if (op.op === 'create') this.log(applied, { type: 'created' })
     else if (op.op === 'step') await this.step(op, applied)
+    else if (op.op === 'prefetch') await this.prefetch()
     else if (op.op === 'report') await this.report(op, applied)
+    else if (op.op === 'edit') await this.edit(op, applied)
+    else if (op.op === 'correct') await this.correct(op, applied)
+    else if (op.op === 'delete-trial') await this.deleteTrial(op, applied)
     else await this.update(op, applied)
     if (this.phase.state === 'done' && before !== 'done')
       this.log(applied, { type: 'done', message: this.phase.message })
@@ -186,28 +249,33 @@ export class Session {
 
   private async step(op: Op & { op: 'step' }, applied: Applied) {
     const events: Event[] = op.observations.map((told) => this.observe(told, applied))
-    for (const point of op.enqueue) this.admit(this.ownQuery(`enqueued-${++this.made}`, point), true)
+    for (const point of op.enqueue) {
+      const { query } = this.admit(this.ownQuery(`enqueued-${++this.made}`, point), true)
+      const after = point.kind === 'params' ? { params: point.params } : undefined
+      this.record({ by: op.by, action: 'enqueue', trial: query.trial, after })
+    }
     this.checkBudget()
-    if (events.length > 0) this.dry = null
+    if (events.length > 0 || !this.isDry(this.updateTime)) this.dry = null
 
     const asking = op.count > 0 && this.phase.state === 'running'
     const again = asking ? this.queries.expired(this.updateTime, op.worker, op.count) : []
     const capacity = asking && !this.dry ? Math.min(op.count - again.length, this.room()) - this.queries.waiting : 0
-    if (capacity > 0) events.push({ type: 'capacity', count: capacity })
+    if (capacity > 0) events.push({ type: 'capacity', count: capacity, time: this.updateTime })
     if (events.length > 0) {
       const reaction = await this.host.step(events)
       this.accept(reaction)
-      if (op.observations.length > 0 && this.spec.problem.space.kind === 'tensors')
+      if (op.observations.length > 0 && this.problem.space.kind === 'tensors')
         applied.metrics = (await this.host.estimate()).metrics
       for (const event of applied.events) if (event.type === 'told') event.metrics = applied.metrics
-      if (capacity > 0 && reaction.queries.length < capacity)
-        this.dry = reaction.short ?? { reason: 'the method has no query before it is told more', until: 'tell' }
+      if (capacity > 0 && reaction.queries.length < capacity) this.dry = this.dryness(reaction)
     }
     if (!asking || this.phase.state !== 'running') {
       applied.short = op.count > 0 ? this.short(op) : undefined
       return
     }
     for (const open of again) {
+      // The method may have withdrawn it meanwhile.
+      if (!this.queries.get(open.query.id)) continue
       this.log(applied, { type: 'expired', queryId: open.query.id, trial: open.query.trial, message: open.worker })
       applied.queries.push(this.hand(open, op.worker, applied))
     }
@@ -217,6 +285,28 @@ export class Session {
       applied.queries.push(this.hand(open, op.worker, applied))
     }
     if (applied.queries.length < op.count) applied.short = this.short(op)
+  }
+
+  /**
+   * How many suggestions are to be made ahead now. A worker that is alone gets none that lacks its last answer: one is made
+   * for it between its tell and its next ask, none while its query is out.
+   */
+  get ahead(): number {
+    if (!this.spec.prefetch || this.phase.state !== 'running' || this.dry) return 0
+    const { out, waiting } = this.queries
+    const most = out > 1 ? this.spec.prefetch : 1 - out
+    return Math.max(0, Math.min(most, this.room()) - waiting)
+  }
+
+  private async prefetch() {
+    const count = this.ahead
+    const reaction = await this.host.step([{ type: 'capacity', count, time: this.updateTime }])
+    this.accept(reaction)
+    if (reaction.queries.length < count) this.dry = this.dryness(reaction)
+  }
+
+  private dryness({ short }: Reaction) {
+    return short ?? ({ reason: 'the method has no query before it is told more', until: 'tell' } as const)
   }
 
   /** Resolves a query: the event for the method, with the session's own books kept. */
@@ -238,13 +328,12 @@ export class Session {
     for (const [name, amount] of Object.entries(observation.usage ?? {})) this.usage[name as keyof Usage] += amount ?? 0
     const value = observation.status === 'ok' ? observation.values?.[0]?.[0] : undefined
     this.rememberBest(observation)
-    if (query.trial !== undefined) {
+    if (query.trial === undefined) this.untried++
+    else {
       const trial = this.trials[query.trial]
       trial.state = TRIAL_STATES[observation.status]
       trial.endTime = this.updateTime
-      if (observation.values) trial.values = observation.values[0]
-      if (observation.constraints) trial.constraints = observation.constraints[0]
-      if (observation.message) trial.message = observation.message
+      write(trial, observation)
       this.prune({ type: 'finished', trial: trial.number, status: observation.status, value })
     }
     this.log(applied, {
@@ -256,11 +345,17 @@ export class Session {
       best: this.best ?? undefined,
       message: observation.message,
     })
-    return { type: 'observation', query, observation }
+    const id = this.methodId(query.id)
+    return {
+      type: 'observation',
+      query: { ...query, id },
+      observation: { ...observation, queryId: id },
+      time: this.updateTime,
+    }
   }
 
   private rememberBest({ status, values, constraints }: Observation) {
-    const { objectives } = this.spec.problem
+    const { objectives } = this.problem
     if (status !== 'ok' || !values || objectives.length !== 1) return
     values.forEach(([value], i) => {
       if (constraints?.[i].some((c) => c > 0)) return
@@ -278,7 +373,10 @@ export class Session {
     open.leaseUntil = this.updateTime + this.spec.lease * 1000
     if (Number.isFinite(op.value)) {
       applied.decision = this.prune({ type: 'report', trial: trial.number, step: op.step, value: op.value })
-      this.accept(await this.host.step([{ type: 'report', query, step: op.step, value: op.value }]))
+      const id = this.methodId(query.id)
+      // A method that has started anew does not know the queries of before.
+      if (!id.startsWith(OLD))
+        this.accept(await this.host.step([{ type: 'report', query: { ...query, id }, step: op.step, value: op.value }]))
     } else applied.decision = { prune: true, reason: `the intermediate value is ${op.value}` }
     open.decision = applied.decision
     this.log(applied, {
@@ -298,6 +396,11 @@ export class Session {
   }
 
   private async update(op: Op & { op: 'update' }, applied: Applied) {
+    const fields = Object.keys(op.settings) as (keyof Settings)[]
+    const before = {
+      ...Object.fromEntries(fields.map((name) => [name, this.settings[name]])),
+      ...(op.state && { state: this.phase.state }),
+    }
     this.settings = { ...this.settings, ...op.settings }
     if (op.changed.length > 0) {
       this.dry = null
@@ -311,10 +414,139 @@ export class Session {
         message: op.state === 'running' ? '' : `${op.state === 'done' ? 'ended' : 'paused'} by a client`,
       }
     this.checkBudget()
+    this.record({
+      by: op.by,
+      action: 'update',
+      before,
+      after: { ...op.settings, ...(op.state && { state: op.state }) },
+    })
     this.log(applied, {
       type: 'reconfigured',
       message: [...Object.keys(op.settings), ...(op.state ? ['state'] : [])].join(', '),
     })
+  }
+
+  // --- By hand ---
+
+  private record(entry: Omit<AuditEntry, 'revision' | 'time' | 'by'> & { by?: string }) {
+    this.audit.push({ revision: this.revision, time: this.updateTime, ...entry, by: entry.by ?? '' })
+  }
+
+  private async edit(op: EditOp, applied: Applied) {
+    const { parameters, constraints } = this.problem.space as SearchSpace
+    const dropped = op.drop as readonly number[]
+    for (const number of dropped) this.drop(this.trials[number], 'is no point of the space after an edit')
+    this.settings = { ...this.settings, space: op.space }
+    for (const trial of this.trials) {
+      if (trial.state === 'cancelled' || trial.state === 'deleted') continue
+      trial.params = filled(op.space, op.defaults, trial.params)
+      const open = this.queries.get(trial.queryId)
+      if (open) open.query = { ...open.query, points: [{ kind: 'params', params: trial.params }] }
+    }
+    await this.restart()
+    const after = { parameters: op.space.parameters, constraints: op.space.constraints, defaults: op.defaults, dropped }
+    this.record({ by: op.by, action: 'edit_space', reason: op.reason, before: { parameters, constraints }, after })
+    const message = dropped.length > 0 ? `trials ${dropped.join(', ')} are deleted` : undefined
+    this.log(applied, { type: 'edited', message })
+  }
+
+  private async correct(op: CorrectOp, applied: Applied) {
+    const trial = this.trials[op.trial]
+    const before = shown(trial)
+    const { status } = op.observation
+    this.counts.failed += Number(status === 'failed') - Number(trial.state === 'failed')
+    this.counts.pruned += Number(status === 'pruned') - Number(trial.state === 'pruned')
+    for (const field of ['values', 'constraints', 'message', 'extra'] as const) delete trial[field]
+    trial.state = TRIAL_STATES[status]
+    write(trial, op.observation)
+    await this.restart()
+    this.record({ by: op.by, action: 'correct_trial', trial: op.trial, reason: op.reason, before, after: shown(trial) })
+    this.log(applied, {
+      type: 'corrected',
+      queryId: trial.queryId,
+      trial: op.trial,
+      status,
+      values: trial.values,
+      best: this.best ?? undefined,
+    })
+  }
+
+  private async deleteTrial(op: DeleteOp, applied: Applied) {
+    const trial = this.trials[op.trial]
+    const before = { ...shown(trial), params: trial.params }
+    const { queryId, endTime, state } = trial
+    const open = this.queries.get(queryId)
+    this.drop(trial, op.reason)
+    if (endTime !== undefined && state !== 'cancelled') await this.restart()
+    else if (open && !queryId.startsWith('enqueued-') && !this.methodId(queryId).startsWith(OLD)) {
+      const id = this.methodId(queryId)
+      this.dry = null
+      const query = { ...open.query, id }
+      this.accept(
+        await this.host.step([{ type: 'observation', query, observation: { queryId: id, status: 'cancelled' } }]),
+      )
+    }
+    this.record({ by: op.by, action: 'delete_trial', trial: op.trial, reason: op.reason, before })
+    this.log(applied, { type: 'deleted', queryId, trial: op.trial, best: this.best ?? undefined })
+  }
+
+  /** Nobody is to answer or remember a trial any more. */
+  private drop(trial: TrialRecord, reason: string) {
+    const open = this.queries.get(trial.queryId)
+    if (open) {
+      this.queries.withdraw(open)
+      trial.endTime = this.updateTime
+      this.prune({ type: 'finished', trial: trial.number, status: 'cancelled' })
+    }
+    trial.state = 'deleted'
+    if (reason) trial.message = reason
+  }
+
+  /**
+   * The method starts anew and is told all trials. Queries that workers have stay theirs, unknown to the method until they are
+   * told; those that nobody has are withdrawn.
+   */
+  private async restart() {
+    this.generation++
+    for (const open of this.queries.unasked()) {
+      this.queries.withdraw(open)
+      const trial = this.trials[open.query.trial!]
+      trial.state = 'cancelled'
+      trial.endTime = this.updateTime
+      trial.message = 'withdrawn: the method started anew'
+    }
+    const { engine, seed } = this.spec
+    const { config } = this.settings
+    await this.host.restart({
+      method: this.method.id,
+      config,
+      problem: this.problem,
+      engine,
+      seed: seedOf(seed, this.generation),
+    })
+    if (this.phase.by === 'method') this.phase = { state: 'running', by: '', message: '' }
+    this.dry = null
+    this.best = null
+    if (this.pruner) this.pruning = this.pruner.init(this.prunerRun)
+    const events = retold(this.trials)
+    for (const event of events) if (event.type === 'observation') this.rememberBest(event.observation)
+    for (const { number, state, intermediates, values } of this.trials) {
+      if (state === 'deleted') continue
+      for (const { step, value } of intermediates)
+        if (Number.isFinite(value)) this.prune({ type: 'report', trial: number, step, value })
+      const status = STATUSES.find((name) => TRIAL_STATES[name] === state)
+      if (status)
+        this.prune({ type: 'finished', trial: number, status, value: status === 'ok' ? values?.[0] : undefined })
+    }
+    if (events.length > 0) this.accept(await this.host.step(events))
+    this.checkBudget()
+  }
+
+  /** What the method calls a query: since it started anew its queries have a prefix, and those of before another. */
+  private methodId(id: string): string {
+    if (this.generation === 0) return id
+    const prefix = `r${this.generation}.`
+    return id.startsWith(prefix) ? id.slice(prefix.length) : `${OLD}${id}`
   }
 
   /** Throws when no update may change the state: what the method ended stays so; what a client or a budget ended need not. */
@@ -340,8 +572,13 @@ export class Session {
   }
 
   /** Takes the method's new queries in. */
-  private accept({ queries, status }: Reaction) {
-    for (const query of queries) this.admit(query, false)
+  private accept({ queries, status, withdrawn = [] }: Reaction) {
+    const prefix = this.generation === 0 ? '' : `r${this.generation}.`
+    for (const id of withdrawn) {
+      const open = this.queries.get(`${prefix}${id}`)
+      if (open) this.queries.withdraw(open)
+    }
+    for (const query of queries) this.admit({ ...query, id: `${prefix}${query.id}` }, false)
     if (status.phase === 'done' && this.phase.by !== 'method')
       this.phase = { state: 'done', by: 'method', message: status.reason }
   }
@@ -361,6 +598,7 @@ export class Session {
         params: point.params,
         intermediates: [],
         createTime: this.updateTime,
+        ...(query.wants.some(({ kind }) => kind !== 'value') && { wants: query.wants }),
       })
     return this.queries.get(query.id)!
   }
@@ -387,8 +625,8 @@ export class Session {
   /** Why there is nothing to hand out, and when that changes at the latest. */
   short(op: { worker: string }, time = this.updateTime): Short {
     if (this.phase.state !== 'running') return { reason: this.phase.message || `the session is ${this.phase.state}` }
-    const millis = this.queries.untilExpiry(time)
-    const retryAfter = millis === undefined ? undefined : millis / 1000
+    const millis = Math.min(this.queries.untilExpiry(time) ?? Infinity, (this.dry?.retryAt ?? Infinity) - time)
+    const retryAfter = millis === Infinity ? undefined : Math.max(0, millis) / 1000
     if (this.room() <= 0) return { reason: 'the rest of the budget is being evaluated', retryAfter }
     if (this.spec.resolver && op.worker === RESOLVER) return { reason: 'no completion is wanted now', retryAfter }
     if (this.spec.resolver && this.queries.completionsOpen)
@@ -398,7 +636,7 @@ export class Session {
   }
 
   private ownWant(): Want | undefined {
-    const needs = this.method.needs(this.settings.config, this.spec.problem)
+    const needs = this.method.needs(this.settings.config, this.problem)
     if (needs.includes('value')) return { kind: 'value' }
     return needs.includes('score') ? { kind: 'score' } : undefined
   }
@@ -433,6 +671,9 @@ export class Session {
       dry: this.dry,
       best: this.best,
       pruning: this.pruning,
+      ...(this.untried > 0 && { untried: this.untried }),
+      ...(this.generation > 0 && { generation: this.generation }),
+      ...(this.audit.length > 0 && { audit: this.audit }),
       methodVersion: this.method.version,
       stateVersion: this.method.stateVersion,
       method: await this.host.state(),
@@ -454,6 +695,9 @@ export class Session {
     this.dry = tree.dry
     this.best = tree.best
     this.pruning = tree.pruning
+    this.untried = tree.untried ?? 0
+    this.generation = tree.generation ?? 0
+    this.audit = tree.audit ?? []
   }
 
   /**
@@ -461,7 +705,8 @@ export class Session {
    * workers, leases and names are left out, so that a run that was interrupted can be compared with one that was not.
    */
   async hash(): Promise<string> {
-    const { problem, pruner, resolver, engine } = this.spec
+    const { pruner, resolver, engine } = this.spec
+    const { problem } = this
     const tree = {
       method: [this.method.id, this.method.version, engine],
       problem,
@@ -470,7 +715,7 @@ export class Session {
       config: this.settings.config,
       budget: this.settings.budget,
       state: this.phase.state,
-      dry: this.dry,
+      dry: this.dry && { reason: this.dry.reason, until: this.dry.until },
       told: this.counts.told,
       evaluations: this.evaluations,
       usage: this.usage,
@@ -478,6 +723,7 @@ export class Session {
       trials: this.trials.length,
       made: this.made,
       pruning: this.pruning,
+      ...(this.generation > 0 && { generation: this.generation }),
     } as unknown as Tree
     return createHash('sha256')
       .update(encodeTree(tree))
@@ -493,16 +739,32 @@ export type SessionTree = {
   phase: Phase
   counts: Session['counts']
   usage: Required<Usage>
-  trials: Trial[]
+  trials: TrialRecord[]
   evaluations: number
   queries: QueriesTree
   made: number
-  dry: { reason: string; until: 'tell' | 'never' } | null
+  dry: NonNullable<Reaction['short']> | null
   best: number | null
   pruning: Tree
+  /** Absent before the first. */
+  untried?: number
+  generation?: number
+  audit?: AuditEntry[]
   methodVersion: number
   stateVersion: number
   method: Uint8Array
+}
+
+/** Before the id of a query that the method, having started anew, never asked. */
+const OLD = 'old:'
+
+/** What was told of a trial. */
+function write(trial: TrialRecord, { queryId: _, status: _status, usage: _usage, ...told }: Observation) {
+  const { values, constraints, message, ...extra } = told
+  if (values) trial.values = values[0]
+  if (constraints) trial.constraints = constraints[0]
+  if (message) trial.message = message
+  if (Object.keys(extra).length > 0) trial.extra = extra
 }
 
 const TRIAL_STATES: { [status in Observation['status']]: TrialState } = {

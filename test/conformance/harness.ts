@@ -75,7 +75,10 @@ export function samplePoint(space: Space, rng: Rng): Point {
   for (const p of space.parameters) {
     if (!isActive(p, params)) continue
     if (p.type === 'categorical' || p.type === 'ordinal') params[p.name] = p.choices[rng.integer(p.choices.length)]
-    else if (p.type === 'int') params[p.name] = p.low + rng.integer(p.high - p.low + 1)
+    else if (p.type === 'permutation') {
+      const left = [...p.items]
+      params[p.name] = p.items.map(() => left.splice(rng.integer(left.length), 1)[0])
+    } else if (p.type === 'int') params[p.name] = p.low + rng.integer(p.high - p.low + 1)
     else params[p.name] = p.low + rng.uniform() * (p.high - p.low)
   }
   return { kind: 'params', params }

@@ -180,6 +180,10 @@ export function fakeSessions(): FakeSessions {
       }))
       return { items, nextPageToken: '' }
     },
+    editSpace: unsupported,
+    correctTrial: unsupported,
+    deleteTrial: unsupported,
+    audit: async () => ({ items: [], nextPageToken: '' }),
     async *watch(id, after, signal) {
       const session = find(id)
       for (let at = session.events.findIndex(({ revision }) => revision > after); !signal.aborted; ) {
@@ -217,6 +221,10 @@ export function fakeSessions(): FakeSessions {
   return fake
 }
 
+async function unsupported(): Promise<never> {
+  throw new AsktellError('UNSUPPORTED', 'the fake has no such call')
+}
+
 function refuse2(path: string, message: string): never {
   throw new AsktellError('QUERY_NOT_FOUND', `${path}: ${message}`, { issues: [{ path, message }] })
 }
@@ -224,5 +232,10 @@ function refuse2(path: string, message: string): never {
 function middle(info: SessionInfo) {
   const { space } = info.problem
   if (space.kind !== 'search') return {}
-  return Object.fromEntries(space.parameters.map((p) => [p.name, 'choices' in p ? p.choices[0] : (p.low + p.high) / 2]))
+  return Object.fromEntries(
+    space.parameters.map((p) => {
+      if (p.type === 'permutation') return [p.name, p.items]
+      return [p.name, 'choices' in p ? p.choices[0] : (p.low + p.high) / 2]
+    }),
+  )
 }

@@ -33,6 +33,8 @@ export type CreateOptions = {
   offers?: readonly string[]
   /** Lossy encodings of gradients that the session takes, and of parameters that it gives as deltas. */
   encodings?: { gradients?: readonly Lossy[]; parameters?: readonly Lossy[]; density?: number }
+  /** Suggestions made ahead, while workers evaluate, so that an ask finds them ready. Each was made without what was told since. */
+  prefetch?: number
   displayName?: string
   /** Id of the session; the server picks one when absent. */
   id?: string
@@ -75,6 +77,7 @@ export class Client {
           parameters: options.encodings.parameters?.map(dtypeOf),
           density: options.encodings.density,
         },
+        prefetch: options.prefetch,
       },
     })
     return new Session(this.transport, info.name, info)

@@ -4,8 +4,9 @@ export { AsktellError, type Issue } from './errors.js'
 export { type Encoding, ErrorFeedback, HeldCopy } from './lossy.js'
 export { type MinimizeOptions, maximize, minimize, type Result, type RunningTrial, TrialPruned } from './minimize.js'
 export type { Curvature, Observation, Point, Quantity, Query, Score, Status, StepResult, Terms, Want } from './query.js'
-export type { Budget, Estimate, Session, StepOptions, StreamOptions, Trial, WatchEvent } from './session.js'
+export type { AuditEntry, Budget, Estimate, Session, StepOptions, StreamOptions, Trial, WatchEvent } from './session.js'
 export {
+  type Constraint,
   categorical,
   float,
   int,
@@ -13,6 +14,8 @@ export {
   ordinal,
   type Params,
   type ParamValue,
+  permutation,
+  type Scalar,
   type SearchSpace,
   search,
   tensors,

@@ -7,8 +7,13 @@ import type { Lossy } from './encodings/index.js'
 import { toError } from './errors.js'
 import { ObservationStatus, TrialState } from './gen/asktell/v1/query_pb.js'
 import type { StepRequestSchema } from './gen/asktell/v1/service_pb.js'
-import type { Session as SessionMessage, WatchEvent as WatchEventMessage } from './gen/asktell/v1/session_pb.js'
+import type {
+  AuditEntry as AuditEntryMessage,
+  Session as SessionMessage,
+  WatchEvent as WatchEventMessage,
+} from './gen/asktell/v1/session_pb.js'
 import { SessionState } from './gen/asktell/v1/session_pb.js'
+import type { Space as SpaceMessage } from './gen/asktell/v1/space_pb.js'
 import { Dtype } from './gen/asktell/v1/tensor_pb.js'
 import { dtypeOf, type Encoding, type HeldCopy } from './lossy.js'
 import {
@@ -24,7 +29,7 @@ import {
   toStepResult,
   type Unpack,
 } from './query.js'
-import type { Params } from './space.js'
+import { type Params, type SearchSpace, search } from './space.js'
 import { OptimizeStream } from './stream.js'
 import type { Transport } from './transport.js'
 
@@ -33,7 +38,7 @@ export type Budget = { maxEvaluations?: number; maxCalls?: number; maxTokens?: n
 export type Trial = {
   number: number
   queryId: string
-  state: 'waiting' | 'running' | 'completed' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'
+  state: 'waiting' | 'running' | 'completed' | 'failed' | 'infeasible' | 'pruned' | 'cancelled' | 'deleted'
   params: Params
   values: number[]
   intermediates: { step: number; value: number }[]
@@ -70,6 +75,13 @@ export type StepOptions = {
 
 /** How the tensors of a stream travel: gradients with error feedback, parameters as deltas. A name goes for both. */
 export type StreamOptions = { encoding?: Lossy | { gradients?: Lossy; parameters?: Encoding } }
+
+export type ChangeOptions = { reason?: string; requestId?: string; expectedRevision?: number }
+const changeOf = ({ reason, requestId, expectedRevision = 0 }: ChangeOptions) => ({
+  reason,
+  requestId,
+  expectedRevision: BigInt(expectedRevision),
+})
 
 const encodingOf = (name?: Encoding) => (name ? dtypeOf(name) : Dtype.UNSPECIFIED)
 const unpackOf = (held?: HeldCopy): Unpack | undefined => held && ((message) => held.unpack(message))
@@ -115,6 +127,30 @@ const toTrial = (t: import('./gen/asktell/v1/query_pb.js').Trial): Trial => ({
   createTime: t.createTime && timestampDate(t.createTime),
   endTime: t.endTime && timestampDate(t.endTime),
   message: t.message,
+})
+
+/** A change that somebody made by hand. */
+export type AuditEntry = {
+  revision: number
+  time?: Date
+  /** Name of the key that the call came with. */
+  principal: string
+  action: string
+  trial?: number
+  reason: string
+  before?: JsonObject
+  after?: JsonObject
+}
+
+const toAuditEntry = (e: AuditEntryMessage): AuditEntry => ({
+  revision: Number(e.revision),
+  time: e.time && timestampDate(e.time),
+  principal: e.principal,
+  action: e.action,
+  trial: e.trial === undefined ? undefined : Number(e.trial),
+  reason: e.reason,
+  before: e.before,
+  after: e.after,
 })
 
 /** A session on the server. All calls reject with AsktellError. */
@@ -219,6 +255,57 @@ export class Session {
         pageSize: 1000,
       })
       for (const trial of page.trials) yield toTrial(trial)
+      pageToken = page.nextPageToken
+    } while (pageToken)
+  }
+
+  /** Puts points first in what is asked, each as a trial of its own. */
+  async enqueue(...points: readonly Point[]): Promise<StepResult> {
+    return this.ask(0, { enqueue: points })
+  }
+
+  /**
+   * Gives the session another search space. The method starts anew from the trials. `defaults` are what trials so far had of
+   * parameters that were not there before. Trials that are no points of the new space are refused, or with `dropInvalid` deleted.
+   */
+  async editSpace(
+    space: SpaceMessage | SearchSpace,
+    options: { defaults?: Params; dropInvalid?: boolean } & ChangeOptions = {},
+  ): Promise<SessionMessage> {
+    const { defaults, dropInvalid, ...change } = options
+    this.info = await this.transport.unary(this.transport.methods.editSpace, {
+      name: this.name,
+      space: '$typeName' in space ? (space as SpaceMessage) : search(space),
+      defaults: defaults as JsonObject | undefined,
+      dropInvalid,
+      ...changeOf(change),
+    })
+    return this.info
+  }
+
+  /** Replaces what was told of a trial. The method starts anew from the trials. */
+  async correctTrial(
+    trial: number,
+    observation: Omit<Observation, 'query' | 'queryId' | 'point'>,
+    options: ChangeOptions = {},
+  ) {
+    const told = { ...fromObservation({ ...observation, queryId: 'trial' }), queryId: '' }
+    const request = { name: this.name, trial: BigInt(trial), observation: told, ...changeOf(options) }
+    return toTrial(await this.transport.unary(this.transport.methods.correctTrial, request))
+  }
+
+  /** Ends a trial that runs; makes the method forget one that was told. It stays in the list, as deleted. */
+  async deleteTrial(trial: number, options: ChangeOptions = {}): Promise<Trial> {
+    const request = { name: this.name, trial: BigInt(trial), ...changeOf(options) }
+    return toTrial(await this.transport.unary(this.transport.methods.deleteTrial, request))
+  }
+
+  /** Who changed what by hand, oldest first. */
+  async *audit(): AsyncGenerator<AuditEntry> {
+    let pageToken = ''
+    do {
+      const page = await this.transport.unary(this.transport.methods.listAuditEntries, { parent: this.name, pageToken })
+      for (const entry of page.auditEntries) yield toAuditEntry(entry)
       pageToken = page.nextPageToken
     } while (pageToken)
   }

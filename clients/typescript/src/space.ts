@@ -1,19 +1,35 @@
 import { create, fromJson, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
-import { type ParameterSchema, type Space as SpaceMessage, SpaceSchema } from './gen/asktell/v1/space_pb.js'
+import {
+  type ParameterConstraintSchema,
+  type ParameterSchema,
+  type Space as SpaceMessage,
+  SpaceSchema,
+} from './gen/asktell/v1/space_pb.js'
 import { Dtype } from './gen/asktell/v1/tensor_pb.js'
 import { type FloatArray, packTensors } from './tensors.js'
 
-export type ParamValue = number | string | boolean
+export type Scalar = number | string | boolean
+/** A list is the value of a permutation. */
+export type ParamValue = Scalar | readonly Scalar[]
 export type Params = { readonly [name: string]: ParamValue }
 
-type When = { when?: readonly [parent: string, ...values: ParamValue[]] }
+type When = { when?: readonly [parent: string, ...values: Scalar[]] }
 type Range = When & { log?: boolean; step?: number }
 export type Parameter = When &
   (
     | { type: 'float' | 'int'; low: number; high: number; log?: boolean; step?: number }
-    | { type: 'categorical' | 'ordinal'; choices: readonly ParamValue[] }
+    | { type: 'categorical' | 'ordinal'; choices: readonly Scalar[] }
+    | { type: 'permutation'; items: readonly Scalar[] }
   )
+/**
+ * What must hold between parameters: an expression such as "width * depth <= 4096", a sum of coefficient times value that is
+ * at most `bound`, or values that must not come together.
+ */
+export type Constraint =
+  | string
+  | { linear: { readonly [parameter: string]: number }; bound: number }
+  | { forbidden: { readonly [parameter: string]: Scalar | readonly Scalar[] } }
 /** Parameters by name, in order: `when` may refer to those before. */
 export type SearchSpace = { readonly [name: string]: Parameter }
 
@@ -32,19 +48,26 @@ export const int = (low: number, high: number, options: Range = {}): Parameter =
   ...options,
 })
 /** One of several choices without an order. */
-export const categorical = (choices: readonly ParamValue[], options: When = {}): Parameter => ({
+export const categorical = (choices: readonly Scalar[], options: When = {}): Parameter => ({
   type: 'categorical',
   choices,
   ...options,
 })
 /** One of several choices, listed in their order. */
-export const ordinal = (choices: readonly ParamValue[], options: When = {}): Parameter => ({
+export const ordinal = (choices: readonly Scalar[], options: When = {}): Parameter => ({
   type: 'ordinal',
   choices,
   ...options,
 })
 
-const value = (v: ParamValue) => fromJson(ValueSchema, v as JsonValue)
+/** All of the items, in any order. */
+export const permutation = (items: readonly Scalar[], options: When = {}): Parameter => ({
+  type: 'permutation',
+  items,
+  ...options,
+})
+
+const value = (v: Scalar) => fromJson(ValueSchema, v as JsonValue)
 
 function parameter(name: string, p: Parameter): MessageInitShape<typeof ParameterSchema> {
   const condition = p.when && { parent: p.when[0], values: p.when.slice(1).map(value) }
@@ -60,15 +83,33 @@ function parameter(name: string, p: Parameter): MessageInitShape<typeof Paramete
       }
       return { name, condition, type: { case: 'int', value: range } }
     }
+    case 'permutation':
+      return { name, condition, type: { case: 'permutation', value: { choices: p.items.map(value) } } }
     default:
       return { name, condition, type: { case: p.type, value: { choices: p.choices.map(value) } } }
   }
 }
 
-/** A search space of typed parameters. */
-export const search = (parameters: SearchSpace): SpaceMessage =>
+function constraint(c: Constraint): MessageInitShape<typeof ParameterConstraintSchema> {
+  if (typeof c === 'string') return { kind: { case: 'expression', value: c } }
+  if ('linear' in c) return { kind: { case: 'linear', value: { coefficients: { ...c.linear }, bound: c.bound } } }
+  const values = Object.entries(c.forbidden).map(([parent, given]) => ({
+    parent,
+    values: (Array.isArray(given) ? given : [given]).map(value),
+  }))
+  return { kind: { case: 'forbidden', value: { values } } }
+}
+
+/** A search space of typed parameters, and what must hold between them. */
+export const search = (parameters: SearchSpace, constraints: readonly Constraint[] = []): SpaceMessage =>
   create(SpaceSchema, {
-    kind: { case: 'search', value: { parameters: Object.entries(parameters).map(([name, p]) => parameter(name, p)) } },
+    kind: {
+      case: 'search',
+      value: {
+        parameters: Object.entries(parameters).map(([name, p]) => parameter(name, p)),
+        constraints: constraints.map(constraint),
+      },
+    },
   })
 
 /** Named tensors with their start values. A shape defaults to one axis; bounds hold for every element. */

@@ -234,7 +234,7 @@ export function banditMethod<C, S extends Tree>(spec: Bandit<C, S>): Method<C, B
     equations: spec.equations,
     facts: {
       spaces: ['items', 'search'],
-      parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional'],
+      parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional', 'constrained'],
       objectives: 'one',
       constraints: false,
       parallel: true,

@@ -30,7 +30,7 @@ export function armsOf({ space }: Problem): Arms {
   const sobol = sobolSequence(encoding.dimension)
   const params =
     encoding.cardinality <= MAX_ARMS
-      ? Array.from({ length: encoding.cardinality }, (_, i) => encoding.point(i))
+      ? Array.from({ length: encoding.cardinality }, (_, i) => encoding.point(i)).filter(encoding.feasible)
       : Array.from({ length: SAMPLED_ARMS }, (_, i) => encoding.decode(sobol(i)))
   const keys = new Map(params.map((p, i) => [encoding.encode(p).u.join(' '), i]))
   return {

@@ -157,11 +157,14 @@ function suggest(scene: ConfigScene, count: number): Suggestion {
   const finite = encoding.cardinality <= run.config.nCandidates
   const sobol = sobolSequence(encoding.dimension)
   const shift = encoding.axes.map(() => rng.uniform())
-  const candidates = Array.from({ length: finite ? encoding.cardinality : run.config.nCandidates }, (_, i) =>
-    finite
-      ? encoding.encode(encoding.point(i)).u
-      : encoding.encode(encoding.decode(sobol(i).map((v, k) => (v + shift[k]) % 1))).u,
-  )
+  const candidates = finite
+    ? Array.from({ length: encoding.cardinality }, (_, i) => encoding.point(i))
+        .filter(encoding.feasible)
+        .map((params) => encoding.encode(params).u)
+    : Array.from(
+        { length: run.config.nCandidates },
+        (_, i) => encoding.encode(encoding.decode(sobol(i).map((v, k) => (v + shift[k]) % 1))).u,
+      )
   const at = candidates.map(bounds)
   const order = [...candidates.keys()].sort((i, j) => (better(at[i], at[j]) ? -1 : better(at[j], at[i]) ? 1 : i - j))
   const rounded = roundedBy(encoding)

@@ -249,7 +249,7 @@ export const method = sequentialMethod<Config, State>({
     },
   ],
   config,
-  facts: { parameters: ['float', 'int', 'ordinal'] },
+  facts: { parameters: ['float', 'int', 'ordinal', 'constrained'] },
   recipes: [
     { problem: 'branin', config: { nInitial: 6 }, maxEvaluations: 80, target: 0.5 },
     {

@@ -217,7 +217,7 @@ export const method = sequentialMethod<Config, State>({
     },
   ],
   config,
-  facts: { parameters: ['float', 'int', 'ordinal'] },
+  facts: { parameters: ['float', 'int', 'ordinal', 'constrained'] },
   recipes: [
     {
       problem: 'sphere-5d',

@@ -289,7 +289,7 @@ export const method = defineMethod<Config, State>({
   config,
   facts: {
     spaces: ['search'],
-    parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional'],
+    parameters: ['float', 'int', 'categorical', 'ordinal', 'permutation', 'conditional', 'constrained'],
     objectives: 'one',
     constraints: false,
     parallel: true,

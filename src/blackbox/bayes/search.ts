@@ -27,6 +27,7 @@ export const keyOf = (u: Float64Array): string => u.join(' ')
 /** The coordinates of the trial that a vector stands for. */
 export function roundedBy(encoding: Encoding): (u: Float64Array) => Float64Array {
   const { axes } = encoding
+  if (encoding.constrained) return (u) => encoding.encode(encoding.decode(u)).u
   if (axes.every(({ size, parameter }) => size === Number.POSITIVE_INFINITY && !parameter.condition)) return (u) => u
   return (u) => {
     const { u: rounded, active } = encoding.encode(encoding.decode(u))
@@ -45,7 +46,8 @@ export function search(
   options: SearchOptions,
 ): Float64Array | undefined {
   if (encoding.cardinality <= options.candidates) {
-    const all = Array.from({ length: encoding.cardinality }, (_, i) => encoding.encode(encoding.point(i)).u)
+    const points = Array.from({ length: encoding.cardinality }, (_, i) => encoding.point(i)).filter(encoding.feasible)
+    const all = points.map((params) => encoding.encode(params).u)
     return bestOf(all.filter(allowed), acquisition)
   }
   const rounded = roundedBy(encoding)

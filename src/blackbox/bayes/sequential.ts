@@ -235,7 +235,7 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
     equations: spec.equations,
     facts: {
       spaces: ['search'],
-      parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional'],
+      parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional', 'constrained'],
       objectives: 'one',
       constraints: false,
       parallel: true,

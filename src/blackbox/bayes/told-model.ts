@@ -4,7 +4,7 @@
  * a linearization of the model there.
  */
 import type { Observation, Point, Want } from '../../core/query.js'
-import type { Problem } from '../../core/space.js'
+import type { Problem, Scalar } from '../../core/space.js'
 import { dot, solveSymmetric } from '../linalg/dense.js'
 import type { Encoding } from '../space/encoding.js'
 import { signOf } from '../space/progress.js'
@@ -69,7 +69,7 @@ function pointAt(encoding: Encoding, u: Float64Array, w: Float64Array): Point {
   const params = encoding.decode(u)
   const x = Float64Array.from(encoding.axes, ({ parameter: p }) => {
     const value = params[p.name]
-    return p.type === 'ordinal' || p.type === 'categorical' ? p.choices.indexOf(value) : (value as number)
+    return p.type === 'ordinal' || p.type === 'categorical' ? p.choices.indexOf(value as Scalar) : (value as number)
   })
   return { kind: 'tensors', tensors: { x, w } }
 }

@@ -286,7 +286,7 @@ export const method = defineMethod<Config, State>({
   config,
   facts: {
     spaces: ['search'],
-    parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional'],
+    parameters: ['float', 'int', 'categorical', 'ordinal', 'permutation', 'conditional', 'constrained'],
     objectives: 'one',
     constraints: false,
     parallel: true,
@@ -308,7 +308,7 @@ export const method = defineMethod<Config, State>({
     rng: rngStream(seed, 'tpe'),
     rows: 0,
     finished: 0,
-    u: new Float64Array(16 * (run.problem.space as SearchSpace).parameters.length),
+    u: new Float64Array(16 * encodingOf(run.problem.space as SearchSpace).dimension),
     value: new Float64Array(16),
     lastStep: new Float64Array(16),
     kind: new Uint8Array(16),

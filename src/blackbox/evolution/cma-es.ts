@@ -173,7 +173,7 @@ export const method = defineMethod<Config, State>({
   config,
   facts: {
     spaces: ['search', 'tensors'],
-    parameters: ['float', 'int', 'ordinal'],
+    parameters: ['float', 'int', 'ordinal', 'constrained'],
     objectives: 'one',
     constraints: false,
     parallel: true,

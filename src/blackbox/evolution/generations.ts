@@ -215,7 +215,7 @@ export function generationsMethod<C extends Batched, S extends Tree>(
     equations,
     facts: {
       spaces,
-      parameters: ['float', 'int', 'ordinal'],
+      parameters: ['float', 'int', 'ordinal', 'constrained'],
       objectives: 'one',
       constraints: false,
       parallel: true,

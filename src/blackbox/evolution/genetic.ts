@@ -188,7 +188,7 @@ export function geneticMethod<C extends GeneticConfig>(genetic: Genetic<C>): Met
     config,
     facts: {
       spaces: ['search', 'tensors'],
-      parameters: ['float', 'int', 'ordinal', 'categorical', 'conditional'],
+      parameters: ['float', 'int', 'ordinal', 'categorical', 'permutation', 'conditional', 'constrained'],
       objectives: 'many',
       constraints: true,
       parallel: true,

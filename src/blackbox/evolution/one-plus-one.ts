@@ -134,7 +134,7 @@ export const method = defineMethod<Config, State>({
   config,
   facts: {
     spaces: ['search', 'tensors'],
-    parameters: ['float', 'int', 'ordinal', 'categorical', 'conditional'],
+    parameters: ['float', 'int', 'ordinal', 'categorical', 'permutation', 'conditional', 'constrained'],
     objectives: 'one',
     constraints: false,
     parallel: true,

@@ -5,6 +5,8 @@
 import type { Rng } from '../../core/rng.js'
 import type { Box } from './box.js'
 
+type Bounds = Pick<Box, 'dimension' | 'low' | 'high' | 'ordered'>
+
 export type Variation = {
   crossover: number
   crossoverIndex: number
@@ -13,7 +15,7 @@ export type Variation = {
 }
 
 /** Simulated binary crossover of two coordinates within bounds; the children as likely one way as the other. */
-function cross(a: number, b: number, { low, high }: Box, index: number, rng: Rng): [number, number] {
+function cross(a: number, b: number, { low, high }: Bounds, index: number, rng: Rng): [number, number] {
   const [x, y] = a < b ? [a, b] : [b, a]
   if (y - x < 1e-14) return [a, b]
   const u = rng.uniform()
@@ -29,7 +31,7 @@ function cross(a: number, b: number, { low, high }: Box, index: number, rng: Rng
 }
 
 /** Polynomial mutation; without bounds of the width 1. */
-function mutate(x: number, { low, high }: Box, index: number, rng: Rng): number {
+function mutate(x: number, { low, high }: Bounds, index: number, rng: Rng): number {
   const bounded = Number.isFinite(high - low)
   const width = bounded ? high - low : 1
   const u = rng.uniform()
@@ -43,7 +45,12 @@ function mutate(x: number, { low, high }: Box, index: number, rng: Rng): number 
 }
 
 /** Two children of two parents. */
-export function offspring(parents: readonly Float64Array[], settings: Variation, box: Box, rng: Rng): Float64Array[] {
+export function offspring(
+  parents: readonly Float64Array[],
+  settings: Variation,
+  box: Bounds,
+  rng: Rng,
+): Float64Array[] {
   const { crossover, crossoverIndex, mutationIndex, mutation = 1 / box.dimension } = settings
   const [a, b] = parents.map((parent) => parent.slice())
   const crossed = rng.uniform() < crossover

@@ -92,6 +92,9 @@ export function sobolSequence(dimension: number, scrambled?: RngState): (index: 
   }
 }
 
+/** Points of the sequence that are skipped for one. */
+const SKIPS = 100
+
 type Memo = { encoding: Encoding; point: (index: number) => Float64Array }
 
 function memoOf({ config, problem, memo }: Run<Config>, state: State): Memo {
@@ -109,8 +112,12 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
   for (const event of events) {
     if (event.type === 'observation') readValues(state.progress, run.problem, event)
     if (event.type !== 'capacity') continue
-    for (let i = 0; i < event.count; i++)
+    for (let i = 0; i < event.count; i++) {
+      // Points outside of the constraints are skipped, as long as they are not nearly all.
+      for (let skips = 0; skips < SKIPS && !encoding.feasible(encoding.decodeAnywhere(point(state.index))); skips++)
+        state.index++
       queries.push(askValue(state.progress, { kind: 'params', params: encoding.decode(point(state.index++)) }))
+    }
   }
   return { state, queries, status: { phase: 'running' } }
 }
@@ -139,7 +146,7 @@ export const method = defineMethod<Config, State>({
   config,
   facts: {
     spaces: ['search'],
-    parameters: ['float', 'int', 'categorical', 'ordinal', 'conditional'],
+    parameters: ['float', 'int', 'categorical', 'ordinal', 'permutation', 'conditional', 'constrained'],
     objectives: 'one',
     constraints: false,
     parallel: true,
@@ -151,15 +158,11 @@ export const method = defineMethod<Config, State>({
     { problem: 'mixed', maxEvaluations: 256, target: 0.15 },
   ],
   needs: () => ['value'],
-  check: (_, { space }) =>
-    space.kind === 'search' && space.parameters.length > MAX_DIMENSION
-      ? [
-          {
-            path: 'space.parameters',
-            message: `sobol has direction numbers for ${MAX_DIMENSION} parameters, got ${space.parameters.length}`,
-          },
-        ]
-      : [],
+  check(_, { space }) {
+    const n = space.kind === 'search' ? encodingOf(space).dimension : 0
+    const message = `sobol has direction numbers for ${MAX_DIMENSION} parameters, got ${n}`
+    return n > MAX_DIMENSION ? [{ path: 'space.parameters', message }] : []
+  },
   init: (_, seed) => ({ progress: startProgress(), index: 0, rng: rngStream(seed, 'scramble') }),
   step,
   estimate: (run, state) => bestEstimate(state.progress, run.problem),

@@ -1,17 +1,31 @@
 /**
- * Points of a search space as vectors of the unit cube: one coordinate per parameter, in the order of the space.
+ * Points of a search space as vectors of the unit cube: one coordinate per parameter, in the order of the space; of a
+ * permutation one per item.
  *
  * - float: linear, or linear in the logarithm.
  * - int, float with a step, categorical, ordinal: n values share [0, 1] equally; a value is encoded as the middle of
  *   its share, so a uniform coordinate gives a uniform value.
  * - int on a log scale: k owns the share of [k - 1/2, k + 1/2] on the logarithm of [low - 1/2, high + 1/2].
+ * - permutation: the items in the order of their coordinates, of equal ones in that of the space (random keys: J. C. Bean,
+ *   "Genetic Algorithms and Random Keys for Sequencing and Optimization", 1994). An item is encoded as its place.
+ *
+ * Where the space has constraints, every vector stands for a point that satisfies them: see feasible.ts.
  *
  * decode(encode(p)) = p exactly for all but continuous floats (up to 2^50 values, on a log scale up to 10^12). Those
  * have more values than [0, 1] and come back within rounding of the coordinate; their ends come back exactly.
  */
-import { isActive, type Parameter, type Params, type ParamValue, type SearchSpace } from '../../core/space.js'
+import { violated } from '../../core/constraints.js'
+import {
+  isActive,
+  type Parameter,
+  type Params,
+  type ParamValue,
+  type Scalar,
+  type SearchSpace,
+} from '../../core/space.js'
+import { repairOf } from './feasible.js'
 
-/** One parameter as a coordinate in [0, 1]. */
+/** One parameter, or one item of a permutation, as a coordinate in [0, 1]. */
 export type Axis = {
   parameter: Parameter
   /** How many values it can take; Infinity for continuous floats. */
@@ -37,15 +51,23 @@ export type Values = {
 
 export type Encoding = {
   axes: readonly Axis[]
-  /** Coordinates per point: the number of parameters. */
+  /** Coordinates per point. */
   dimension: number
-  /** Distinct points of the space, conditions counted; Infinity where a float is continuous. */
+  /** Distinct points of the space, conditions counted and constraints not; Infinity where a float is continuous. */
   cardinality: number
-  /** The point of the vector that starts at `offset`, active parameters only. */
+  /** The point of the vector that starts at `offset`, active parameters only; moved to where the constraints hold. */
   decode(u: ArrayLike<number>, offset?: number): Params
+  /** As `decode`, wherever that is. */
+  decodeAnywhere(u: ArrayLike<number>, offset?: number): Params
+  /** Whether the constraints of the space hold at a point. */
+  feasible(params: Params): boolean
+  /** Whether the space has constraints. */
+  constrained: boolean
+  /** A few vectors whose points satisfy the constraints; empty where none was found. */
+  anchors(): readonly Float64Array[]
   /** Coordinates (1/2 where inactive) and a mask of active parameters (1 or 0). The point must lie in the space. */
   encode(params: Params): { u: Float64Array; active: Uint8Array }
-  /** The distinct point of this number, from 0 to cardinality - 1; of finite spaces only. */
+  /** The distinct point of this number, from 0 to cardinality - 1; of finite spaces only, constraints aside. */
   point(number: number): Params
 }
 
@@ -75,13 +97,13 @@ function tidy(x: number): number {
   return Math.abs(short - x) <= 2 * Number.EPSILON * Math.abs(x) ? short : x
 }
 
-function axisOf(p: Parameter): Axis {
+function axisOf(p: Exclude<Parameter, { type: 'permutation' }>): Axis {
   if (p.type === 'categorical' || p.type === 'ordinal')
     return shares(
       p,
       p.choices.length,
       (i) => p.choices[i],
-      (v) => p.choices.indexOf(v),
+      (v) => p.choices.indexOf(v as Scalar),
     )
   const { low, high, log, type } = p
   const step = p.step ?? (type === 'int' ? 1 : undefined)
@@ -138,35 +160,107 @@ function axisOf(p: Parameter): Axis {
   }
 }
 
-/** Axes below the root (parent undefined) or below one value of a parent. */
-const childrenOf = (axes: readonly Axis[], parent?: string, value?: ParamValue) =>
-  axes.filter(({ parameter: { condition } }) =>
-    condition ? condition.parent === parent && condition.values.includes(value as ParamValue) : parent === undefined,
+/** A parameter with its coordinates. */
+type Part = {
+  parameter: Parameter
+  axes: readonly Axis[]
+  /** Distinct values. */
+  size: number
+  at(i: number): ParamValue
+  decode(u: ArrayLike<number>, offset: number): ParamValue
+  encode(value: ParamValue, u: Float64Array, offset: number): void
+}
+
+/** Permutations of more items have more orders than numbers can count. */
+const COUNTED_ITEMS = 18
+const factorial = (n: number): number =>
+  n > COUNTED_ITEMS ? Number.POSITIVE_INFINITY : n < 2 ? 1 : n * factorial(n - 1)
+
+/** The order of this number in the factorial number system. */
+function orderOf(items: readonly Scalar[], number: number): Scalar[] {
+  const left = [...items]
+  return items.map(() => {
+    const below = factorial(left.length - 1)
+    const k = Math.floor(number / below)
+    number -= k * below
+    return left.splice(k, 1)[0]
+  })
+}
+
+function partOf(p: Parameter): Part {
+  if (p.type !== 'permutation') {
+    const axis = axisOf(p)
+    return {
+      parameter: p,
+      axes: [axis],
+      size: axis.size,
+      at: (i) => axis.values!.at(i),
+      decode: (u, offset) => axis.decode(u[offset]),
+      encode: (value, u, offset) => {
+        u[offset] = axis.encode(value)
+      },
+    }
+  }
+  const { items } = p
+  const n = items.length
+  const key = shares(
+    p,
+    n,
+    (place) => place,
+    (place) => place as number,
+  )
+  return {
+    parameter: p,
+    axes: items.map(() => key),
+    size: factorial(n),
+    at: (i) => orderOf(items, i),
+    decode: (u, offset) =>
+      Array.from(items.keys())
+        .sort((a, b) => u[offset + a] - u[offset + b] || a - b)
+        .map((i) => items[i]),
+    encode: (value, u, offset) => {
+      const places = new Map((value as readonly Scalar[]).map((item, place) => [item, place]))
+      items.forEach((item, i) => {
+        u[offset + i] = key.encode(places.get(item)!)
+      })
+    },
+  }
+}
+
+/** Parts below the root (parent undefined) or below one value of a parent. */
+const childrenOf = (parts: readonly Part[], parent?: string, value?: ParamValue) =>
+  parts.filter(({ parameter: { condition } }) =>
+    condition ? condition.parent === parent && condition.values.includes(value as Scalar) : parent === undefined,
   )
 
-/** Distinct points of these axes and all that their values wake. */
-const product = (all: readonly Axis[], axes: readonly Axis[]): number =>
-  axes.reduce((n, axis) => n * count(all, axis), 1)
+/** Distinct points of these parts and all that their values wake. */
+const product = (all: readonly Part[], parts: readonly Part[]): number =>
+  parts.reduce((n, part) => n * count(all, part), 1)
 
-function count(all: readonly Axis[], { parameter: { name }, size }: Axis): number {
+function count(all: readonly Part[], { parameter: { name }, size }: Part): number {
   const named = new Set(
     all.flatMap(({ parameter: { condition } }) => (condition?.parent === name ? condition.values : [])),
   )
   return [...named].reduce<number>((n, v) => n + product(all, childrenOf(all, name, v)), size - named.size)
 }
 
-/** Writes the point number `k` of these axes (mixed radix, a value's weight being the points below it). */
-function write(all: readonly Axis[], axes: readonly Axis[], k: number, params: Record<string, ParamValue>): void {
-  for (const axis of axes) {
-    const total = count(all, axis)
+/** Writes the point number `k` of these parts (mixed radix, a value's weight being the points below it). */
+function write(all: readonly Part[], parts: readonly Part[], k: number, params: Record<string, ParamValue>): void {
+  for (const part of parts) {
+    const { name } = part.parameter
+    const total = count(all, part)
     let rest = k % total
     k = Math.floor(k / total)
-    for (let i = 0; i < axis.size; i++) {
-      const value = axis.values!.at(i)
-      const below = childrenOf(all, axis.parameter.name, value)
+    if (!all.some(({ parameter: { condition } }) => condition?.parent === name)) {
+      params[name] = part.at(rest)
+      continue
+    }
+    for (let i = 0; i < part.size; i++) {
+      const value = part.at(i)
+      const below = childrenOf(all, name, value)
       const n = product(all, below)
       if (rest < n) {
-        params[axis.parameter.name] = value
+        params[name] = value
         write(all, below, rest, params)
         break
       }
@@ -177,32 +271,44 @@ function write(all: readonly Axis[], axes: readonly Axis[], k: number, params: R
 
 /** The encoding of a search space that core/space `checkSpace` accepts. */
 export function encodingOf(space: SearchSpace): Encoding {
-  const axes = space.parameters.map(axisOf)
-  return {
+  const parts = space.parameters.map(partOf)
+  const axes = parts.flatMap((part) => part.axes)
+  const constrained = (space.constraints?.length ?? 0) > 0
+  const encoding: Encoding = {
     axes,
     dimension: axes.length,
-    cardinality: product(axes, childrenOf(axes)),
-    decode(u, offset = 0) {
+    cardinality: product(parts, childrenOf(parts)),
+    constrained,
+    decodeAnywhere(u, offset = 0) {
       const params: Record<string, ParamValue> = {}
-      axes.forEach(({ parameter, decode }, i) => {
-        if (isActive(parameter, params)) params[parameter.name] = decode(u[offset + i])
-      })
+      let at = offset
+      for (const part of parts) {
+        if (isActive(part.parameter, params)) params[part.parameter.name] = part.decode(u, at)
+        at += part.axes.length
+      }
       return params
     },
+    decode: (u, offset = 0) => encoding.decodeAnywhere(u, offset),
+    feasible: (params) => violated(space, params).length === 0,
+    anchors: () => [],
     encode(params) {
       const u = new Float64Array(axes.length).fill(0.5)
       const active = new Uint8Array(axes.length)
-      axes.forEach(({ parameter, encode }, i) => {
-        if (!Object.hasOwn(params, parameter.name)) return
-        u[i] = encode(params[parameter.name])
-        active[i] = 1
-      })
+      let at = 0
+      for (const part of parts) {
+        if (Object.hasOwn(params, part.parameter.name)) {
+          part.encode(params[part.parameter.name], u, at)
+          active.fill(1, at, at + part.axes.length)
+        }
+        at += part.axes.length
+      }
       return { u, active }
     },
     point(number) {
       const params: Record<string, ParamValue> = {}
-      write(axes, childrenOf(axes), number, params)
+      write(parts, childrenOf(parts), number, params)
       return params
     },
   }
+  return constrained ? { ...encoding, ...repairOf(space, encoding) } : encoding
 }

@@ -2,13 +2,27 @@
 import type { Rng } from '../../core/rng.js'
 import type { Params } from '../../core/space.js'
 import type { Encoding } from './encoding.js'
+import { walk } from './feasible.js'
 
 /** Draws before the search turns to counting. */
 const DRAWS = 20
 
-/** A uniform point of the space; a draw for every parameter, active or not. */
-export const uniformPoint = (encoding: Encoding, rng: Rng): Params =>
-  encoding.decode(encoding.axes.map(() => rng.uniform()))
+/** Draws until one satisfies the constraints. */
+const REJECTIONS = 200
+
+/**
+ * A uniform point of the space; a draw for every coordinate, active or not. Where constraints leave so little of the space
+ * that draws miss it, a point of a random walk in it (hit-and-run).
+ */
+export function uniformPoint(encoding: Encoding, rng: Rng): Params {
+  const draw = () => encoding.axes.map(() => rng.uniform())
+  if (!encoding.constrained) return encoding.decode(draw())
+  for (let i = 0; i < REJECTIONS; i++) {
+    const params = encoding.decodeAnywhere(draw())
+    if (encoding.feasible(params)) return params
+  }
+  return encoding.decode(walk(encoding, rng))
+}
 
 /**
  * A point that is not known: one of a few draws or, where all of these are known, the next unknown one in the numbering
@@ -29,7 +43,7 @@ export function freshPoint(
   const first = start(cardinality)
   for (let i = 0; i < cardinality; i++) {
     const params = encoding.point((first + i) % cardinality)
-    if (!known(params)) return params
+    if (!known(params) && encoding.feasible(params)) return params
   }
   return undefined
 }

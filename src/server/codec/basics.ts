@@ -9,7 +9,7 @@ import {
   type Value,
 } from '@bufbuild/protobuf/wkt'
 import { AsktellError, type Reason } from '../../core/errors.js'
-import type { Params, ParamValue } from '../../core/space.js'
+import type { Params, Scalar } from '../../core/space.js'
 
 /** Refuses a request at one field. */
 export function fail(path: string, message: string, reason: Reason = 'INVALID_ARGUMENT'): never {
@@ -65,15 +65,17 @@ export function seconds(value: Duration, path: string): number {
 export const unlessEmpty = <T>(list: readonly T[]): readonly T[] | undefined => (list.length > 0 ? list : undefined)
 
 /** A scalar of a search space. */
-export function paramValue(value: Value, path: string): ParamValue {
+export function paramValue(value: Value, path: string): Scalar {
   const { kind } = value
   if (kind.case === 'stringValue' || kind.case === 'numberValue' || kind.case === 'boolValue') return kind.value
   return fail(path, 'expected a string, a number or a boolean', 'SPACE_INVALID')
 }
 
 export function params(json: JsonObject, path: string): Params {
+  const isScalar = (value: unknown) => value !== null && typeof value !== 'object'
   for (const [name, value] of Object.entries(json))
-    if (value === null || typeof value === 'object') fail(`${path}.${name}`, 'expected a string, a number or a boolean')
+    if (!isScalar(value) && !(Array.isArray(value) && value.every(isScalar)))
+      fail(`${path}.${name}`, 'expected a string, a number, a boolean, or a list of such')
   return json as Params
 }
 

@@ -1,5 +1,5 @@
 /** Queries, observations, points and trials between protocol and domain. */
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import type { Lossy } from '../../core/encodings/index.js'
 import {
   type PointSchema,
@@ -42,6 +42,7 @@ export const trialStates = enumTable<ProtoTrialState, TrialState>([
   [ProtoTrialState.INFEASIBLE, 'infeasible'],
   [ProtoTrialState.PRUNED, 'pruned'],
   [ProtoTrialState.CANCELLED, 'cancelled'],
+  [ProtoTrialState.DELETED, 'deleted'],
 ])
 
 /** What decides how the tensors of a session travel. It never changes. */
@@ -82,7 +83,7 @@ export function pointToProto(
     case 'tensors':
       return { kind: { case: 'tensors', value: tensors } }
     case 'params':
-      return { kind: { case: 'params', value: point.params as Record<string, string | number | boolean> } }
+      return { kind: { case: 'params', value: point.params as JsonObject } }
     case 'text':
       return { kind: { case: 'text', value: { components: { ...point.text } } } }
     case 'item':
@@ -203,7 +204,7 @@ export function trialToProto(trial: Trial): MessageInitShape<typeof TrialSchema>
     number: int64(trial.number),
     queryId: trial.queryId,
     state: trialStates.write(trial.state),
-    params: trial.params as Record<string, string | number | boolean>,
+    params: trial.params as JsonObject,
     values: [...(trial.values ?? [])],
     constraints: [...(trial.constraints ?? [])],
     intermediates: trial.intermediates.map(({ step, value }) => ({ step: int64(step), value })),

@@ -2,6 +2,7 @@
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import type { FieldMask } from '@bufbuild/protobuf/wkt'
 import {
+  type AuditEntrySchema,
   Direction as ProtoDirection,
   Durability as ProtoDurability,
   type Session as ProtoSession,
@@ -20,6 +21,7 @@ import type {
   SessionState,
   WatchEvent,
 } from '../../sessions/api.js'
+import type { AuditEntry } from '../../sessions/edits.js'
 import { count, duration, enumTable, fail, int64, quote, seconds, timestamp, unlessEmpty } from './basics.js'
 import { statuses } from './query.js'
 import { spaceFromProto, spaceToProto } from './space.js'
@@ -67,6 +69,7 @@ export function specFromProto(s: ProtoSession | undefined): SessionSpec {
     labels: Object.keys(s.labels).length > 0 ? s.labels : undefined,
     offers: unlessEmpty(s.offers),
     encodings: s.encodings && encodingsFromProto(s.encodings, 'session.encodings'),
+    prefetch: s.prefetch,
   }
 }
 
@@ -175,6 +178,7 @@ export function sessionToProto(info: SessionInfo): MessageInitShape<typeof Sessi
       parameters: info.encodings.parameters?.map(lossies.write),
       density: info.encodings.density,
     },
+    prefetch: info.prefetch,
     state: states.write(info.state),
     statusMessage: info.statusMessage,
     revision: int64(info.revision),
@@ -198,6 +202,24 @@ export function sessionToProto(info: SessionInfo): MessageInitShape<typeof Sessi
     stateHash: info.stateHash,
   }
 }
+
+export function auditToProto(entry: AuditEntry): MessageInitShape<typeof AuditEntrySchema> {
+  return {
+    revision: int64(entry.revision),
+    time: timestamp(entry.time),
+    principal: entry.by,
+    action: entry.action,
+    trial: entry.trial === undefined ? undefined : int64(entry.trial),
+    reason: entry.reason,
+    before: entry.before && plain(entry.before),
+    after: entry.after && plain(entry.after),
+  }
+}
+/** As JSON: without what is undefined, numbers that JSON lacks as text. */
+const plain = (data: object): JsonObject =>
+  JSON.parse(
+    JSON.stringify(data, (_, value) => (typeof value === 'number' && !Number.isFinite(value) ? `${value}` : value)),
+  )
 
 export function eventToProto(event: WatchEvent): MessageInitShape<typeof WatchEventSchema> {
   return {

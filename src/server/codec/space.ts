@@ -1,13 +1,15 @@
 /** Spaces between protocol and domain. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { type Value, ValueSchema } from '@bufbuild/protobuf/wkt'
+import type { SpaceConstraint } from '../../core/constraints.js'
 import type {
+  ParameterConstraint as ProtoConstraint,
   Parameter as ProtoParameter,
   Space as ProtoSpace,
   SpaceSchema,
 } from '../../core/gen/asktell/v1/space_pb.js'
 import { Dtype } from '../../core/gen/asktell/v1/tensor_pb.js'
-import type { Parameter, ParamValue, Space } from '../../core/space.js'
+import type { Parameter, Scalar, SearchSpace, Space } from '../../core/space.js'
 import { fail, int64, integer, paramValue } from './basics.js'
 import { dtypes, tensorsFromProto } from './tensors.js'
 
@@ -41,6 +43,9 @@ export function spaceFromProto(space: ProtoSpace | undefined, path: string): Spa
       return {
         kind: 'search',
         parameters: kind.value.parameters.map((p, i) => parameterFromProto(p, `${path}.search.parameters[${i}]`)),
+        ...(kind.value.constraints.length > 0 && {
+          constraints: kind.value.constraints.map((c, i) => constraintFromProto(c, `${path}.search.constraints[${i}]`)),
+        }),
       }
     case 'text':
       return {
@@ -98,12 +103,38 @@ function parameterFromProto(p: ProtoParameter, path: string): Parameter {
         type: p.type.case,
         choices: p.type.value.choices.map((v, j) => paramValue(v, `${path}.${p.type.case}.choices[${j}]`)),
       }
+    case 'permutation':
+      return {
+        ...head,
+        type: 'permutation',
+        items: p.type.value.choices.map((v, j) => paramValue(v, `${path}.permutation.choices[${j}]`)),
+      }
     default:
-      return bad(path, 'expected one of float, int, categorical, ordinal')
+      return bad(path, 'expected one of float, int, categorical, ordinal, permutation')
   }
 }
 
-const value = (v: ParamValue): Value =>
+function constraintFromProto({ kind }: ProtoConstraint, path: string): SpaceConstraint {
+  switch (kind.case) {
+    case 'linear':
+      return { type: 'linear', coefficients: kind.value.coefficients, bound: kind.value.bound }
+    case 'expression':
+      return { type: 'expression', expression: kind.value }
+    case 'forbidden': {
+      const when: Record<string, Scalar[]> = {}
+      kind.value.values.forEach(({ parent, values }, i) => {
+        const at = `${path}.forbidden.values[${i}]`
+        if (Object.hasOwn(when, parent)) bad(`${at}.parent`, `${JSON.stringify(parent)} is named twice`)
+        when[parent] = values.map((v, j) => paramValue(v, `${at}.values[${j}]`))
+      })
+      return { type: 'forbidden', when }
+    }
+    default:
+      return bad(path, 'expected one of linear, expression, forbidden')
+  }
+}
+
+const value = (v: Scalar): Value =>
   create(ValueSchema, {
     kind:
       typeof v === 'string'
@@ -142,6 +173,7 @@ export function spaceToProto(space: Space): MessageInitShape<typeof SpaceSchema>
               condition: p.condition && { parent: p.condition.parent, values: p.condition.values.map(value) },
               type: rangeToProto(p),
             })),
+            constraints: space.constraints?.map((c) => ({ kind: constraintToProto(c) })),
           },
         },
       }
@@ -175,8 +207,25 @@ function rangeToProto(
           step: p.step === undefined ? undefined : int64(p.step),
         },
       }
+    case 'permutation':
+      return { case: 'permutation', value: { choices: p.items.map(value) } }
     default:
       return { case: p.type, value: { choices: p.choices.map(value) } }
+  }
+}
+
+function constraintToProto(
+  c: SpaceConstraint,
+): MessageInitShape<typeof import('../../core/gen/asktell/v1/space_pb.js').ParameterConstraintSchema>['kind'] {
+  switch (c.type) {
+    case 'linear':
+      return { case: 'linear', value: { coefficients: { ...c.coefficients }, bound: c.bound } }
+    case 'expression':
+      return { case: 'expression', value: c.expression }
+    case 'forbidden': {
+      const values = Object.entries(c.when).map(([parent, values]) => ({ parent, values: values.map(value) }))
+      return { case: 'forbidden', value: { values } }
+    }
   }
 }
 
@@ -191,8 +240,22 @@ export function sessionPath(path: string, space: Space | undefined): string {
   if (path === 'id') return 'session_id'
   if (!RESOURCE.test(path)) return path
   if (!space) return `session.${path}`
-  const [, index, rest] = /^space\.parameters\[(\d+)\]\.((?:low|high|log|step|choices).*)/.exec(path) ?? []
-  if (rest && space.kind === 'search')
-    return `session.space.search.parameters[${index}].${space.parameters[Number(index)].type}.${rest}`
+  if (space.kind === 'search') return `session.${searchPath(path, space)}`
   return `session.${path.replace(/^space\./, `space.${space.kind}.`)}`
+}
+
+/** The path of a field of a search space in its message. */
+export function searchPath(path: string, space: SearchSpace): string {
+  const [, index, field, rest] = /^space\.parameters\[(\d+)\]\.(low|high|log|step|choices|items)(.*)/.exec(path) ?? []
+  if (field)
+    return `space.search.parameters[${index}].${space.parameters[Number(index)].type}.${field === 'items' ? 'choices' : field}${rest}`
+  const [, at, part, name, value = ''] =
+    /^space\.constraints\[(\d+)\]\.(coefficients|bound|when)(?:\.([^[]*)(\[.*)?)?/.exec(path) ?? []
+  const constraint = space.constraints?.[Number(at)]
+  if (constraint?.type === 'linear') return `space.search.constraints[${at}].linear.${part}${name ? `["${name}"]` : ''}`
+  if (constraint?.type === 'forbidden') {
+    const i = Object.keys(constraint.when).indexOf(name)
+    return `space.search.constraints[${at}].forbidden.values${i < 0 ? '' : `[${i}]`}${value}`
+  }
+  return path.replace(/^space\./, 'space.search.')
 }

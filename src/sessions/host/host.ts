@@ -20,7 +20,8 @@ export type Setup = {
 export type Reaction = {
   queries: readonly Query[]
   status: Status
-  short?: { reason: string; until: 'tell' | 'never' }
+  short?: { reason: string; until: 'tell' | 'never'; retryAt?: number }
+  withdrawn?: readonly string[]
 }
 
 type Maybe<T> = T | Promise<T>
@@ -29,6 +30,8 @@ export interface Host {
   step(events: readonly Event[]): Maybe<Reaction>
   /** The config has new values in mutable fields. */
   reconfigure(config: unknown, changed: readonly string[]): Maybe<Reaction>
+  /** Forgets the state and begins another life of the method. */
+  restart(setup: Setup): Maybe<void>
   estimate(): Maybe<Estimate>
   /** Inline, the arrays are the method's own. */
   view(name: string): Maybe<Tensors>

@@ -29,22 +29,25 @@ export class InlineHosts implements Hosts {
 }
 
 class InlineHost implements Host {
-  private run: Run<unknown>
-  private current: Tree
+  private run!: Run<unknown>
+  private current!: Tree
 
   constructor(
     private readonly method: AnyMethod,
-    { config, problem, engine, seed, state, stateVersion = method.stateVersion }: Setup,
+    setup: Setup,
   ) {
+    this.restart(setup)
+  }
+  restart({ config, problem, engine, seed, state, stateVersion = this.method.stateVersion }: Setup): void {
     this.run = { config, problem, engine, memo: new Map() }
-    if (!state) this.current = method.init(this.run, seed)
-    else if (stateVersion === method.stateVersion) this.current = decodeTree(state)
-    else this.current = method.migrate!(stateVersion, decodeTree(state))
+    if (!state) this.current = this.method.init(this.run, seed)
+    else if (stateVersion === this.method.stateVersion) this.current = decodeTree(state)
+    else this.current = this.method.migrate!(stateVersion, decodeTree(state))
   }
   step(events: readonly Event[]): Reaction {
-    const { state, queries, status, short } = this.method.step(this.run, this.current, events)
+    const { state, ...reaction } = this.method.step(this.run, this.current, events)
     this.current = state
-    return { queries, status, short }
+    return reaction
   }
   reconfigure(config: unknown, changed: readonly string[]) {
     // What was derived from the old config is forgotten, as after a restart.

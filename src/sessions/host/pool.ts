@@ -113,6 +113,9 @@ class PoolHost implements Host {
   reconfigure(config: unknown, changed: readonly string[]) {
     return this.call({ host: this.host, reconfigure: { config, changed } }) as ReturnType<Host['reconfigure']>
   }
+  restart(setup: Setup) {
+    return this.call({ host: this.host, open: setup }) as Promise<void>
+  }
   estimate() {
     return this.call({ host: this.host, read: 'estimate' }) as ReturnType<Host['estimate']>
   }

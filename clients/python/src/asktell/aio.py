@@ -17,7 +17,7 @@ from . import _core, calls
 from ._core import Core, Retry, StreamCore, StreamEnded, document
 from .calls import Call, StreamStep
 from .feedback import Encoding, stream_defaults
-from .models import Method, SessionInfo, Step, TrialRecord, WatchEvent
+from .models import AuditEntry, Method, SessionInfo, Step, TrialRecord, WatchEvent
 from .spaces import Space
 
 P = ParamSpec("P")
@@ -213,6 +213,10 @@ class AsyncSession:
     report = _session_method(calls.report)
     estimate = _session_method(calls.estimate)
     delete = _session_method(calls.delete)
+    enqueue = _session_method(calls.enqueue)
+    correct_trial = _session_method(calls.correct_trial)
+    delete_trial = _session_method(calls.delete_trial)
+    edit_space = _renews_session(calls.edit_space)
     refresh = _renews_session(calls.refresh)
     update = _renews_session(calls.update)
 
@@ -231,6 +235,10 @@ class AsyncSession:
     async def trials(self, filter: str = "") -> list[TrialRecord]:
         """All trials that match, such as ``"state = COMPLETED"``, by number."""
         return await self._core.pages(lambda token: calls.list_trials_page(self.info, filter, token))
+
+    async def audit(self) -> list[AuditEntry]:
+        """Who changed what by hand, oldest first."""
+        return await self._core.pages(lambda token: calls.list_audit_page(self.info, token))
 
     def watch(self, after_revision: int = -1) -> AsyncIterator[WatchEvent]:
         """Events as they happen, from the one after a revision on, or only new ones. Reconnects; close it to stop."""

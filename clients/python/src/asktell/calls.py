@@ -19,6 +19,7 @@ from . import codec, tensors
 from ._gen import service_pb2, session_pb2, tensor_pb2
 from .feedback import Encoding, Encodings, ErrorFeedback, HeldCopy
 from .models import (
+    AuditEntry,
     Estimate,
     Method,
     Observation,
@@ -80,6 +81,7 @@ def create_session(
     labels: Mapping[str, str] | None = None,
     offers: Sequence[str] = (),
     encodings: Encodings | Encoding = None,
+    prefetch: int = 0,
     name: str = "",
     display_name: str = "",
     request_id: str | None = None,
@@ -105,6 +107,8 @@ def create_session(
         offers: kinds of want the client can answer; a method that needs others is refused. Not checked when empty.
         encodings: lossy encodings of gradients and parameters that the session takes and gives: `Encodings`, or what a
             stream is then given as its `encoding`.
+        prefetch: suggestions made ahead, while workers evaluate, so that an ask finds them ready. Each was made without
+            what was told since.
         name: id of the session: letters, digits, "-" and "_", at most 64. Chosen by the server when empty.
 
     Raises:
@@ -121,6 +125,7 @@ def create_session(
         seed=seed,
         labels=labels or {},
         offers=offers,
+        prefetch=prefetch,
     )
     if direction is not None and objectives is not None:
         raise ValueError("expected direction or objectives, got both")
@@ -515,6 +520,111 @@ def estimate(session: SessionInfo, /, *, encoding: str | None = None) -> Call[Es
     """The session's present answer: an iterate, an average, a best trial, a Pareto front, a prompt."""
     request = service_pb2.GetEstimateRequest(name=session.name, encoding=tensors.dtype_enum(encoding))
     return Call("GetEstimate", request, partial(codec.parse_estimate, session))
+
+
+def enqueue(session: SessionInfo, /, *points: Any, request_id: str | None = None) -> Call[Step]:
+    """Puts points first in what is asked, each as a trial of its own.
+
+    Raises:
+        InvalidArgument: a point is not one of the space.
+    """
+    return ask(session, 0, enqueue=points, request_id=request_id)
+
+
+def edit_space(
+    session: SessionInfo,
+    /,
+    space: Any,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    drop_invalid: bool = False,
+    reason: str = "",
+    request_id: str | None = None,
+    expected_revision: int = 0,
+) -> Call[SessionInfo]:
+    """Gives the session another search space; the method starts anew from the trials.
+
+    Args:
+        space: the whole new space.
+        defaults: what trials so far had of parameters that were not there before.
+        drop_invalid: delete trials that are no points of the new space, rather than refuse.
+        reason: for the audit trail.
+
+    Raises:
+        InvalidArgument: with located issues: a wrong space, one that leaves no point, trials outside of it, or a method
+            that cannot start anew.
+    """
+    request = service_pb2.EditSpaceRequest(
+        name=session.name,
+        space=as_space(space).to_proto(),
+        defaults=None if defaults is None else to_struct(defaults),
+        drop_invalid=drop_invalid,
+        reason=reason,
+        request_id=request_id or new_request_id(),
+        expected_revision=expected_revision,
+    )
+    return Call("EditSpace", request, codec.parse_session)
+
+
+def correct_trial(
+    session: SessionInfo,
+    /,
+    trial: int,
+    value: Any = None,
+    *,
+    reason: str = "",
+    request_id: str | None = None,
+    expected_revision: int = 0,
+    **answer: Any,
+) -> Call[TrialRecord]:
+    """Replaces what was told of a trial: ``correct_trial(3, 0.25)`` or ``correct_trial(3, status="failed")``.
+
+    Args:
+        trial: its number.
+        value: and other keywords: those of an Observation.
+
+    Raises:
+        NotFound: TRIAL_NOT_FOUND.
+        InvalidArgument: the trial is open, or the observation does not fit it.
+    """
+    request = service_pb2.CorrectTrialRequest(
+        name=session.name,
+        trial=trial,
+        observation=codec.encode_observation(session, Observation(None, value, **answer)),
+        reason=reason,
+        request_id=request_id or new_request_id(),
+        expected_revision=expected_revision,
+    )
+    return Call("CorrectTrial", request, partial(codec.parse_trial, session))
+
+
+def delete_trial(
+    session: SessionInfo,
+    /,
+    trial: int,
+    *,
+    reason: str = "",
+    request_id: str | None = None,
+    expected_revision: int = 0,
+) -> Call[TrialRecord]:
+    """Ends a trial that runs; makes the method forget one that was told. It stays in the list, as deleted.
+
+    Raises:
+        NotFound: TRIAL_NOT_FOUND.
+    """
+    request = service_pb2.DeleteTrialRequest(
+        name=session.name,
+        trial=trial,
+        reason=reason,
+        request_id=request_id or new_request_id(),
+        expected_revision=expected_revision,
+    )
+    return Call("DeleteTrial", request, partial(codec.parse_trial, session))
+
+
+def list_audit_page(session: SessionInfo, page_token: str = "", page_size: int = 0) -> Call[Page[AuditEntry]]:
+    request = service_pb2.ListAuditEntriesRequest(parent=session.name, page_size=page_size, page_token=page_token)
+    return Call("ListAuditEntries", request, _page_of("audit_entries", codec.parse_audit_entry))
 
 
 def list_trials_page(

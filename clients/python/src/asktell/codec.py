@@ -14,6 +14,7 @@ from . import tensors
 from ._gen import method_pb2, query_pb2, service_pb2, session_pb2, tensor_pb2
 from .feedback import Encodings, HeldCopy
 from .models import (
+    AuditEntry,
     CompletionWant,
     DirectionalWant,
     Estimate,
@@ -158,6 +159,7 @@ def parse_session(s: session_pb2.Session) -> SessionInfo:
         labels=dict(s.labels),
         offers=tuple(s.offers),
         encodings=_parse_encodings(s.encodings) if s.HasField("encodings") else None,
+        prefetch=s.prefetch,
         state=_name(session_pb2.SessionState, s.state),
         status_message=s.status_message,
         revision=s.revision,
@@ -285,6 +287,19 @@ def parse_trial(session: SessionInfo, t: query_pb2.Trial) -> TrialRecord:
         create_time=_time(t, "create_time"),
         end_time=_time(t, "end_time"),
         message=t.message,
+    )
+
+
+def parse_audit_entry(e: session_pb2.AuditEntry) -> AuditEntry:
+    return AuditEntry(
+        revision=e.revision,
+        time=_time(e, "time"),
+        principal=e.principal,
+        action=e.action,
+        trial=e.trial if e.HasField("trial") else None,
+        reason=e.reason,
+        before=from_struct(e.before),
+        after=from_struct(e.after),
     )
 
 

@@ -300,7 +300,7 @@ class TrialRecord:
 
     number: int
     query_id: str
-    #: waiting, running, completed, failed, infeasible, pruned, cancelled.
+    #: waiting, running, completed, failed, infeasible, pruned, cancelled, deleted.
     state: str
     params: Params
     #: One per objective; empty while unknown.
@@ -318,12 +318,29 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
+class AuditEntry:
+    """A change that somebody made by hand."""
+
+    revision: int
+    time: datetime | None
+    #: Name of the key that the call came with.
+    principal: str
+    #: edit_space, correct_trial, delete_trial, enqueue, update.
+    action: str
+    trial: int | None
+    reason: str
+    #: What was there, and what is there now.
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class WatchEvent:
     """Something that happened, in the session's one order."""
 
     revision: int
     time: datetime | None
-    #: created, asked, told, reported, reconfigured, expired, done.
+    #: created, asked, told, reported, reconfigured, expired, edited, corrected, deleted, done.
     type: str
     query_id: str
     trial: int | None
@@ -368,6 +385,8 @@ class SessionInfo:
     labels: dict[str, str]
     offers: tuple[str, ...]
     encodings: Encodings | None
+    #: Suggestions made ahead, while workers evaluate.
+    prefetch: int
     #: "running", "paused" or "done".
     state: str
     status_message: str

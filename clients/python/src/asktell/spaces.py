@@ -21,8 +21,8 @@ from google.protobuf import struct_pb2
 from . import tensors
 from ._gen import query_pb2, space_pb2, tensor_pb2
 
-#: A value of a parameter.
-Value = Union[float, int, str, bool]
+#: A value of a parameter; of a permutation a list of its items.
+Value = Union[float, int, str, bool, Sequence[Union[float, int, str, bool]]]
 Params = dict[str, Any]
 #: (parent, value) or (parent, [values]).
 When = tuple[str, Any]
@@ -69,7 +69,35 @@ class Ordinal:
     when: When | None = None
 
 
-Parameter = Union[Float, Int, Categorical, Ordinal]
+@dataclass(frozen=True)
+class Permutation:
+    """All of the items, in any order. A value is a list of them. Items are strings, numbers or booleans."""
+
+    items: Sequence[Value]
+    when: When | None = None
+
+
+Parameter = Union[Float, Int, Categorical, Ordinal, Permutation]
+PARAMETERS = (Float, Int, Categorical, Ordinal, Permutation)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The sum of coefficient times value is at most `bound`; of Float and Int parameters by name."""
+
+    coefficients: Mapping[str, float]
+    bound: float
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """Not all of these parameters have their value, or one of a list of values, at once."""
+
+    values: Mapping[str, Any]
+
+
+#: A text is an expression: ``"width * depth <= 4096 and (solver != 'sgd' or nesterov)"``.
+Constraint = Union[str, Linear, Forbidden]
 
 
 @dataclass(frozen=True)
@@ -88,26 +116,39 @@ class TextComponent:
 
 
 class SearchSpace:
-    """Parameters by name, in order: `when` may refer to parameters before."""
+    """Parameters by name, in order: `when` may refer to parameters before.
+
+    All `constraints` hold at every point that is asked or told: expressions as text, Linear, Forbidden. One holds as
+    well where a parameter that it names is not active.
+    """
 
     kind = "search"
 
-    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+    def __init__(self, parameters: Mapping[str, Parameter], constraints: Sequence[Constraint] = ()) -> None:
         for name, parameter in parameters.items():
-            if not isinstance(parameter, (Float, Int, Categorical, Ordinal)):
-                raise TypeError(f"{name!r}: expected Float, Int, Categorical or Ordinal, got {parameter!r}")
+            if not isinstance(parameter, PARAMETERS):
+                raise TypeError(f"{name!r}: expected Float, Int, Categorical, Ordinal or Permutation, got {parameter!r}")
+        for constraint in constraints:
+            if not isinstance(constraint, (str, Linear, Forbidden)):
+                raise TypeError(f"expected constraints that are text, Linear or Forbidden, got {constraint!r}")
         self.parameters = dict(parameters)
+        self.constraints = tuple(constraints)
 
     def __repr__(self) -> str:
-        return f"SearchSpace({self.parameters})"
+        constraints = f", {list(self.constraints)}" if self.constraints else ""
+        return f"SearchSpace({self.parameters}{constraints})"
 
     def to_proto(self) -> space_pb2.Space:
         parameters = [_parameter_to_proto(name, parameter) for name, parameter in self.parameters.items()]
-        return space_pb2.Space(search=space_pb2.SearchSpace(parameters=parameters))
+        constraints = [_constraint_to_proto(constraint) for constraint in self.constraints]
+        return space_pb2.Space(search=space_pb2.SearchSpace(parameters=parameters, constraints=constraints))
 
     @classmethod
     def from_proto(cls, space: space_pb2.Space) -> SearchSpace:
-        return cls({p.name: _parameter_from_proto(p) for p in space.search.parameters})
+        return cls(
+            {p.name: _parameter_from_proto(p) for p in space.search.parameters},
+            [_constraint_from_proto(c) for c in space.search.constraints],
+        )
 
     def encode_point(self, point: Mapping[str, Value]) -> query_pb2.Point:
         return query_pb2.Point(params=to_struct(point))
@@ -265,7 +306,7 @@ def as_space(space: Any) -> Space:
         return TensorSpace({"x": space})
     if isinstance(space, Mapping) and space:
         values = list(space.values())
-        if any(isinstance(v, (Float, Int, Categorical, Ordinal)) for v in values):
+        if any(isinstance(v, PARAMETERS) for v in values):
             return SearchSpace(space)
         if all(isinstance(v, (str, TextComponent)) for v in values):
             return TextSpace(space)
@@ -327,6 +368,8 @@ def _parameter_to_proto(name: str, p: Parameter) -> space_pb2.Parameter:
         proto.float.CopyFrom(space_pb2.FloatRange(low=p.low, high=p.high, log=p.log, step=p.step))
     elif isinstance(p, Int):
         proto.int.CopyFrom(space_pb2.IntRange(low=p.low, high=p.high, log=p.log, step=p.step))
+    elif isinstance(p, Permutation):
+        proto.permutation.CopyFrom(space_pb2.Choices(choices=[to_value(item) for item in p.items]))
     else:
         field = proto.categorical if isinstance(p, Categorical) else proto.ordinal
         field.CopyFrom(space_pb2.Choices(choices=[to_value(c) for c in p.choices]))
@@ -343,11 +386,35 @@ def _parameter_from_proto(proto: space_pb2.Parameter) -> Parameter:
         when = (proto.condition.parent, tuple(from_value(v) for v in proto.condition.values))
     kind = proto.WhichOneof("type")
     of = getattr(proto, kind)
-    if kind in ("categorical", "ordinal"):
+    if kind in ("categorical", "ordinal", "permutation"):
         choices = tuple(from_value(c) for c in of.choices)
+        if kind == "permutation":
+            return Permutation(choices, when)
         return Categorical(choices, when) if kind == "categorical" else Ordinal(choices, when)
     step = of.step if of.HasField("step") else None
     return (Float if kind == "float" else Int)(of.low, of.high, of.log, step, when)
+
+
+def _constraint_to_proto(constraint: Constraint) -> space_pb2.ParameterConstraint:
+    if isinstance(constraint, str):
+        return space_pb2.ParameterConstraint(expression=constraint)
+    if isinstance(constraint, Linear):
+        linear = space_pb2.LinearConstraint(coefficients=dict(constraint.coefficients), bound=constraint.bound)
+        return space_pb2.ParameterConstraint(linear=linear)
+    proto = space_pb2.ParameterConstraint(forbidden=space_pb2.Combination())
+    for name, values in constraint.values.items():
+        listed = values if isinstance(values, (list, tuple, set, frozenset)) else [values]
+        proto.forbidden.values.add(parent=name, values=[to_value(v) for v in listed])
+    return proto
+
+
+def _constraint_from_proto(proto: space_pb2.ParameterConstraint) -> Constraint:
+    kind = proto.WhichOneof("kind")
+    if kind == "linear":
+        return Linear(dict(proto.linear.coefficients), proto.linear.bound)
+    if kind == "forbidden":
+        return Forbidden({c.parent: tuple(from_value(v) for v in c.values) for c in proto.forbidden.values})
+    return str(proto.expression)
 
 
 def _typed(parameter: Parameter, value: Any) -> Any:

@@ -43,7 +43,7 @@ from tqdm import tqdm
 from .client import Client, Session
 from .errors import AlreadyExists, FailedPrecondition, NotFound, TrialPruned
 from .models import Observation, Query, TrialRecord
-from .spaces import Categorical, Float, Int, Ordinal, Parameter, SearchSpace
+from .spaces import Categorical, Float, Int, Ordinal, Parameter, Permutation, SearchSpace
 
 __all__ = [
     "CategoricalDistribution",
@@ -337,7 +337,7 @@ class Study:
     def get_trials(self, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
         with self._lock:
             session, untold, own = self.session, list(self._untold), dict(self._own)
-        records = session.trials() if session else []
+        records = [record for record in session.trials() if record.state != "deleted"] if session else []
         found = untold + [self._freeze(record, len(untold), own) for record in records]
         if session is None:
             running = [t for t in own.values() if t._result is None]
@@ -672,6 +672,8 @@ def _hull(name: str, old: Parameter, new: Parameter) -> Parameter:
         if not isinstance(new, Categorical) or list(old.choices) != list(new.choices):
             raise ValueError(f"{name!r} is {old}, and cannot become {new}: choices do not change")
         return old
+    if isinstance(old, Permutation) or isinstance(new, (Permutation, Categorical, Ordinal)):
+        raise ValueError(f"{name!r} is {old}, and cannot become {new}")
     if type(old) is not type(new) or old.log != new.log or old.step != new.step:
         raise ValueError(f"{name!r} is {old}, and cannot become {new}: only the range may change")
     if old.step and abs((new.low - old.low) / old.step - round((new.low - old.low) / old.step)) > 1e-9:
@@ -681,6 +683,8 @@ def _hull(name: str, old: Parameter, new: Parameter) -> Parameter:
 
 
 def _contains(p: Parameter, value: Any) -> bool:
+    if isinstance(p, Permutation):
+        return isinstance(value, (list, tuple)) and len(value) == len(p.items) and all(i in value for i in p.items)
     if isinstance(p, (Categorical, Ordinal)):
         return value in p.choices
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not p.low <= value <= p.high:
@@ -691,6 +695,8 @@ def _contains(p: Parameter, value: Any) -> bool:
 
 
 def _sample(p: Parameter, rng: np.random.Generator) -> Any:
+    if isinstance(p, Permutation):
+        return [p.items[int(i)] for i in rng.permutation(len(p.items))]
     if isinstance(p, (Categorical, Ordinal)):
         return p.choices[int(rng.integers(len(p.choices)))]
     if p.step:
@@ -724,7 +730,8 @@ def _complete(
 
 def _replayed(record: TrialRecord, point: dict[str, Any]) -> Observation:
     """What a new session is told of a trial of the old one. What has not ended is cancelled, and keeps its number."""
-    status = {"completed": "ok", "waiting": "cancelled", "running": "cancelled"}.get(record.state, record.state)
+    ended = {"completed": "ok", "waiting": "cancelled", "running": "cancelled", "deleted": "cancelled"}
+    status = ended.get(record.state, record.state)
     return Observation(
         point=point, value=[list(record.values)] if record.values else None, status=status, message=record.message
     )

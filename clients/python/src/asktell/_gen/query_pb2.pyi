@@ -39,6 +39,7 @@ class TrialState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRIAL_STATE_INFEASIBLE: _ClassVar[TrialState]
     TRIAL_STATE_PRUNED: _ClassVar[TrialState]
     TRIAL_STATE_CANCELLED: _ClassVar[TrialState]
+    TRIAL_STATE_DELETED: _ClassVar[TrialState]
 CURVATURE_UNSPECIFIED: Curvature
 CURVATURE_HESSIAN: Curvature
 CURVATURE_GAUSS_NEWTON: Curvature
@@ -57,6 +58,7 @@ TRIAL_STATE_FAILED: TrialState
 TRIAL_STATE_INFEASIBLE: TrialState
 TRIAL_STATE_PRUNED: TrialState
 TRIAL_STATE_CANCELLED: TrialState
+TRIAL_STATE_DELETED: TrialState
 
 class Point(_message.Message):
     __slots__ = ("tensors", "params", "text", "item")

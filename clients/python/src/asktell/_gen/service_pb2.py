@@ -25,6 +25,7 @@ _sym_db = _symbol_database.Default()
 from . import method_pb2 as asktell_dot_v1_dot_method__pb2
 from . import query_pb2 as asktell_dot_v1_dot_query__pb2
 from . import session_pb2 as asktell_dot_v1_dot_session__pb2
+from . import space_pb2 as asktell_dot_v1_dot_space__pb2
 from . import tensor_pb2 as asktell_dot_v1_dot_tensor__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
@@ -33,7 +34,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61sktell/v1/service.proto\x12\nasktell.v1\x1a\x17\x61sktell/v1/method.proto\x1a\x16\x61sktell/v1/query.proto\x1a\x18\x61sktell/v1/session.proto\x1a\x17\x61sktell/v1/tensor.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"d\n\x14\x43reateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"!\n\x11GetSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"V\n\x14ListSessionsResponse\x12%\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.asktell.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x01\n\x14UpdateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\"8\n\x14\x44\x65leteSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xf5\x01\n\nAskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\'\n\x04wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x05 \x01(\x08\x12#\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\"\n\x07\x65nqueue\x18\x07 \x03(\x0b\x32\x11.asktell.v1.Point\x12\x0e\n\x06worker\x18\x08 \x01(\t\x12\x1e\n\x04held\x18\t \x01(\x0b\x32\x10.asktell.v1.Held\"%\n\x04Held\x12\x0c\n\x04\x63opy\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"y\n\x0bTellRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\"\x9c\x02\n\x0bStepRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x06 \x01(\x08\x12#\n\x08\x65ncoding\x18\x07 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\x19\n\x11\x65xpected_revision\x18\x08 \x01(\x03\x12\x0e\n\x06worker\x18\t \x01(\t\x12\x1e\n\x04held\x18\n \x01(\x0b\x32\x10.asktell.v1.Held\"\xe9\x02\n\x0cStepResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\"\n\x07queries\x18\x02 \x03(\x0b\x32\x11.asktell.v1.Query\x12 \n\x05short\x18\x03 \x01(\x0b\x32\x11.asktell.v1.Short\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.asktell.v1.SessionState\x12\x16\n\x0estatus_message\x18\x05 \x01(\t\x12\x18\n\x10repeated_request\x18\x06 \x01(\x08\x12\x19\n\x0c\x64urable_step\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x36\n\x07metrics\x18\t \x03(\x0b\x32%.asktell.v1.StepResponse.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0f\n\r_durable_step\"q\n\x0fOptimizeRequest\x12\'\n\x04step\x18\x01 \x01(\x0b\x32\x17.asktell.v1.StepRequestH\x00\x12*\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x19.asktell.v1.GradientChunkH\x00\x42\t\n\x07message\"e\n\rGradientChunk\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\r\n\x05point\x18\x02 \x01(\x05\x12\"\n\x06tensor\x18\x03 \x01(\x0b\x32\x12.asktell.v1.Tensor\x12\x0f\n\x07product\x18\x04 \x01(\x08\"`\n\rReportRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x0eReportResponse\x12\x14\n\x0cshould_prune\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"G\n\x12GetEstimateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x11.asktell.v1.Dtype\"Z\n\x11ListTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\"P\n\x12ListTrialsResponse\x12!\n\x06trials\x18\x01 \x03(\x0b\x32\x11.asktell.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"\x85\x01\n\x12\x46orkSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"$\n\x14\x45xportSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\tFileChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"L\n\x14ImportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\x12ListMethodsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"S\n\x13ListMethodsResponse\x12#\n\x07methods\x18\x01 \x03(\x0b\x32\x12.asktell.v1.Method\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10GetMethodRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xb3\x0e\n\x07\x41sktell\x12_\n\rCreateSession\x12 .asktell.v1.CreateSessionRequest\x1a\x13.asktell.v1.Session\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/sessions:\x01*\x12_\n\nGetSession\x12\x1d.asktell.v1.GetSessionRequest\x1a\x13.asktell.v1.Session\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=sessions/*}\x12g\n\x0cListSessions\x12\x1f.asktell.v1.ListSessionsRequest\x1a .asktell.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12p\n\rUpdateSession\x12 .asktell.v1.UpdateSessionRequest\x1a\x13.asktell.v1.Session\"(\x82\xd3\xe4\x93\x02\"2\x1d/v1/{session.name=sessions/*}:\x01*\x12h\n\rDeleteSession\x12 .asktell.v1.DeleteSessionRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=sessions/*}\x12]\n\x03\x41sk\x12\x16.asktell.v1.AskRequest\x1a\x18.asktell.v1.StepResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=sessions/*}:ask:\x01*\x12`\n\x04Tell\x12\x17.asktell.v1.TellRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:tell:\x01*\x12`\n\x04Step\x12\x17.asktell.v1.StepRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:step:\x01*\x12G\n\x08Optimize\x12\x1b.asktell.v1.OptimizeRequest\x1a\x18.asktell.v1.StepResponse\"\x00(\x01\x30\x01\x12h\n\x06Report\x12\x19.asktell.v1.ReportRequest\x1a\x1a.asktell.v1.ReportResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=sessions/*}:report:\x01*\x12k\n\x0bGetEstimate\x12\x1e.asktell.v1.GetEstimateRequest\x1a\x14.asktell.v1.Estimate\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=sessions/*}/estimate\x12s\n\nListTrials\x12\x1d.asktell.v1.ListTrialsRequest\x1a\x1e.asktell.v1.ListTrialsResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=sessions/*}/trials\x12`\n\x05Watch\x12\x18.asktell.v1.WatchRequest\x1a\x16.asktell.v1.WatchEvent\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=sessions/*}:watch0\x01\x12i\n\x0b\x46orkSession\x12\x1e.asktell.v1.ForkSessionRequest\x1a\x13.asktell.v1.Session\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:fork:\x01*\x12p\n\rExportSession\x12 .asktell.v1.ExportSessionRequest\x1a\x15.asktell.v1.FileChunk\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=sessions/*}:export0\x01\x12h\n\rImportSession\x12 .asktell.v1.ImportSessionRequest\x1a\x13.asktell.v1.Session\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/sessions:import:\x01*(\x01\x12\x63\n\x0bListMethods\x12\x1e.asktell.v1.ListMethodsRequest\x1a\x1f.asktell.v1.ListMethodsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/methods\x12[\n\tGetMethod\x12\x1c.asktell.v1.GetMethodRequest\x1a\x12.asktell.v1.Method\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=methods/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61sktell/v1/service.proto\x12\nasktell.v1\x1a\x17\x61sktell/v1/method.proto\x1a\x16\x61sktell/v1/query.proto\x1a\x18\x61sktell/v1/session.proto\x1a\x16\x61sktell/v1/space.proto\x1a\x17\x61sktell/v1/tensor.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"d\n\x14\x43reateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"!\n\x11GetSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"V\n\x14ListSessionsResponse\x12%\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.asktell.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x01\n\x14UpdateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\"8\n\x14\x44\x65leteSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xf5\x01\n\nAskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\'\n\x04wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x05 \x01(\x08\x12#\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\"\n\x07\x65nqueue\x18\x07 \x03(\x0b\x32\x11.asktell.v1.Point\x12\x0e\n\x06worker\x18\x08 \x01(\t\x12\x1e\n\x04held\x18\t \x01(\x0b\x32\x10.asktell.v1.Held\"%\n\x04Held\x12\x0c\n\x04\x63opy\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"y\n\x0bTellRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\"\x9c\x02\n\x0bStepRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x06 \x01(\x08\x12#\n\x08\x65ncoding\x18\x07 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\x19\n\x11\x65xpected_revision\x18\x08 \x01(\x03\x12\x0e\n\x06worker\x18\t \x01(\t\x12\x1e\n\x04held\x18\n \x01(\x0b\x32\x10.asktell.v1.Held\"\xe9\x02\n\x0cStepResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\"\n\x07queries\x18\x02 \x03(\x0b\x32\x11.asktell.v1.Query\x12 \n\x05short\x18\x03 \x01(\x0b\x32\x11.asktell.v1.Short\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.asktell.v1.SessionState\x12\x16\n\x0estatus_message\x18\x05 \x01(\t\x12\x18\n\x10repeated_request\x18\x06 \x01(\x08\x12\x19\n\x0c\x64urable_step\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x36\n\x07metrics\x18\t \x03(\x0b\x32%.asktell.v1.StepResponse.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0f\n\r_durable_step\"q\n\x0fOptimizeRequest\x12\'\n\x04step\x18\x01 \x01(\x0b\x32\x17.asktell.v1.StepRequestH\x00\x12*\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x19.asktell.v1.GradientChunkH\x00\x42\t\n\x07message\"e\n\rGradientChunk\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\r\n\x05point\x18\x02 \x01(\x05\x12\"\n\x06tensor\x18\x03 \x01(\x0b\x32\x12.asktell.v1.Tensor\x12\x0f\n\x07product\x18\x04 \x01(\x08\"`\n\rReportRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x0eReportResponse\x12\x14\n\x0cshould_prune\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"G\n\x12GetEstimateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x11.asktell.v1.Dtype\"Z\n\x11ListTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\"P\n\x12ListTrialsResponse\x12!\n\x06trials\x18\x01 \x03(\x0b\x32\x11.asktell.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc2\x01\n\x10\x45\x64itSpaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x05space\x18\x02 \x01(\x0b\x32\x11.asktell.v1.Space\x12)\n\x08\x64\x65\x66\x61ults\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0c\x64rop_invalid\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x07 \x01(\x03\"\x9f\x01\n\x13\x43orrectTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05trial\x18\x02 \x01(\x03\x12,\n\x0bobservation\x18\x03 \x01(\x0b\x32\x17.asktell.v1.Observation\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x06 \x01(\x03\"p\n\x12\x44\x65leteTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05trial\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x05 \x01(\x03\"P\n\x17ListAuditEntriesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x18ListAuditEntriesResponse\x12-\n\raudit_entries\x18\x01 \x03(\x0b\x32\x16.asktell.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"\x85\x01\n\x12\x46orkSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"$\n\x14\x45xportSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\tFileChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"L\n\x14ImportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\x12ListMethodsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"S\n\x13ListMethodsResponse\x12#\n\x07methods\x18\x01 \x03(\x0b\x32\x12.asktell.v1.Method\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10GetMethodRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\x90\x12\n\x07\x41sktell\x12_\n\rCreateSession\x12 .asktell.v1.CreateSessionRequest\x1a\x13.asktell.v1.Session\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/sessions:\x01*\x12_\n\nGetSession\x12\x1d.asktell.v1.GetSessionRequest\x1a\x13.asktell.v1.Session\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=sessions/*}\x12g\n\x0cListSessions\x12\x1f.asktell.v1.ListSessionsRequest\x1a .asktell.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12p\n\rUpdateSession\x12 .asktell.v1.UpdateSessionRequest\x1a\x13.asktell.v1.Session\"(\x82\xd3\xe4\x93\x02\"2\x1d/v1/{session.name=sessions/*}:\x01*\x12h\n\rDeleteSession\x12 .asktell.v1.DeleteSessionRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=sessions/*}\x12]\n\x03\x41sk\x12\x16.asktell.v1.AskRequest\x1a\x18.asktell.v1.StepResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=sessions/*}:ask:\x01*\x12`\n\x04Tell\x12\x17.asktell.v1.TellRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:tell:\x01*\x12`\n\x04Step\x12\x17.asktell.v1.StepRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:step:\x01*\x12G\n\x08Optimize\x12\x1b.asktell.v1.OptimizeRequest\x1a\x18.asktell.v1.StepResponse\"\x00(\x01\x30\x01\x12h\n\x06Report\x12\x19.asktell.v1.ReportRequest\x1a\x1a.asktell.v1.ReportResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=sessions/*}:report:\x01*\x12k\n\x0bGetEstimate\x12\x1e.asktell.v1.GetEstimateRequest\x1a\x14.asktell.v1.Estimate\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=sessions/*}/estimate\x12s\n\nListTrials\x12\x1d.asktell.v1.ListTrialsRequest\x1a\x1e.asktell.v1.ListTrialsResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=sessions/*}/trials\x12j\n\tEditSpace\x12\x1c.asktell.v1.EditSpaceRequest\x1a\x13.asktell.v1.Session\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/{name=sessions/*}:editSpace:\x01*\x12q\n\x0c\x43orrectTrial\x12\x1f.asktell.v1.CorrectTrialRequest\x1a\x11.asktell.v1.Trial\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/{name=sessions/*}:correctTrial:\x01*\x12n\n\x0b\x44\x65leteTrial\x12\x1e.asktell.v1.DeleteTrialRequest\x1a\x11.asktell.v1.Trial\",\x82\xd3\xe4\x93\x02&\"!/v1/{name=sessions/*}:deleteTrial:\x01*\x12\x8b\x01\n\x10ListAuditEntries\x12#.asktell.v1.ListAuditEntriesRequest\x1a$.asktell.v1.ListAuditEntriesResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=sessions/*}/auditEntries\x12`\n\x05Watch\x12\x18.asktell.v1.WatchRequest\x1a\x16.asktell.v1.WatchEvent\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=sessions/*}:watch0\x01\x12i\n\x0b\x46orkSession\x12\x1e.asktell.v1.ForkSessionRequest\x1a\x13.asktell.v1.Session\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:fork:\x01*\x12p\n\rExportSession\x12 .asktell.v1.ExportSessionRequest\x1a\x15.asktell.v1.FileChunk\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=sessions/*}:export0\x01\x12h\n\rImportSession\x12 .asktell.v1.ImportSessionRequest\x1a\x13.asktell.v1.Session\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/sessions:import:\x01*(\x01\x12\x63\n\x0bListMethods\x12\x1e.asktell.v1.ListMethodsRequest\x1a\x1f.asktell.v1.ListMethodsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/methods\x12[\n\tGetMethod\x12\x1c.asktell.v1.GetMethodRequest\x1a\x12.asktell.v1.Method\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=methods/*}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +65,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKTELL'].methods_by_name['GetEstimate']._serialized_options = b'\202\323\344\223\002 \022\036/v1/{name=sessions/*}/estimate'
   _globals['_ASKTELL'].methods_by_name['ListTrials']._loaded_options = None
   _globals['_ASKTELL'].methods_by_name['ListTrials']._serialized_options = b'\202\323\344\223\002 \022\036/v1/{parent=sessions/*}/trials'
+  _globals['_ASKTELL'].methods_by_name['EditSpace']._loaded_options = None
+  _globals['_ASKTELL'].methods_by_name['EditSpace']._serialized_options = b'\202\323\344\223\002$\"\037/v1/{name=sessions/*}:editSpace:\001*'
+  _globals['_ASKTELL'].methods_by_name['CorrectTrial']._loaded_options = None
+  _globals['_ASKTELL'].methods_by_name['CorrectTrial']._serialized_options = b'\202\323\344\223\002\'\"\"/v1/{name=sessions/*}:correctTrial:\001*'
+  _globals['_ASKTELL'].methods_by_name['DeleteTrial']._loaded_options = None
+  _globals['_ASKTELL'].methods_by_name['DeleteTrial']._serialized_options = b'\202\323\344\223\002&\"!/v1/{name=sessions/*}:deleteTrial:\001*'
+  _globals['_ASKTELL'].methods_by_name['ListAuditEntries']._loaded_options = None
+  _globals['_ASKTELL'].methods_by_name['ListAuditEntries']._serialized_options = b'\202\323\344\223\002&\022$/v1/{parent=sessions/*}/auditEntries'
   _globals['_ASKTELL'].methods_by_name['Watch']._loaded_options = None
   _globals['_ASKTELL'].methods_by_name['Watch']._serialized_options = b'\202\323\344\223\002\035\022\033/v1/{name=sessions/*}:watch'
   _globals['_ASKTELL'].methods_by_name['ForkSession']._loaded_options = None
@@ -76,60 +85,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKTELL'].methods_by_name['ListMethods']._serialized_options = b'\202\323\344\223\002\r\022\013/v1/methods'
   _globals['_ASKTELL'].methods_by_name['GetMethod']._loaded_options = None
   _globals['_ASKTELL'].methods_by_name['GetMethod']._serialized_options = b'\202\323\344\223\002\026\022\024/v1/{name=methods/*}'
-  _globals['_CREATESESSIONREQUEST']._serialized_start=295
-  _globals['_CREATESESSIONREQUEST']._serialized_end=395
-  _globals['_GETSESSIONREQUEST']._serialized_start=397
-  _globals['_GETSESSIONREQUEST']._serialized_end=430
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=432
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=508
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=510
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=596
-  _globals['_UPDATESESSIONREQUEST']._serialized_start=599
-  _globals['_UPDATESESSIONREQUEST']._serialized_end=755
-  _globals['_DELETESESSIONREQUEST']._serialized_start=757
-  _globals['_DELETESESSIONREQUEST']._serialized_end=813
-  _globals['_ASKREQUEST']._serialized_start=816
-  _globals['_ASKREQUEST']._serialized_end=1061
-  _globals['_HELD']._serialized_start=1063
-  _globals['_HELD']._serialized_end=1100
-  _globals['_TELLREQUEST']._serialized_start=1102
-  _globals['_TELLREQUEST']._serialized_end=1223
-  _globals['_STEPREQUEST']._serialized_start=1226
-  _globals['_STEPREQUEST']._serialized_end=1510
-  _globals['_STEPRESPONSE']._serialized_start=1513
-  _globals['_STEPRESPONSE']._serialized_end=1874
-  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_start=1811
-  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_end=1857
-  _globals['_OPTIMIZEREQUEST']._serialized_start=1876
-  _globals['_OPTIMIZEREQUEST']._serialized_end=1989
-  _globals['_GRADIENTCHUNK']._serialized_start=1991
-  _globals['_GRADIENTCHUNK']._serialized_end=2092
-  _globals['_REPORTREQUEST']._serialized_start=2094
-  _globals['_REPORTREQUEST']._serialized_end=2190
-  _globals['_REPORTRESPONSE']._serialized_start=2192
-  _globals['_REPORTRESPONSE']._serialized_end=2264
-  _globals['_GETESTIMATEREQUEST']._serialized_start=2266
-  _globals['_GETESTIMATEREQUEST']._serialized_end=2337
-  _globals['_LISTTRIALSREQUEST']._serialized_start=2339
-  _globals['_LISTTRIALSREQUEST']._serialized_end=2429
-  _globals['_LISTTRIALSRESPONSE']._serialized_start=2431
-  _globals['_LISTTRIALSRESPONSE']._serialized_end=2511
-  _globals['_WATCHREQUEST']._serialized_start=2513
-  _globals['_WATCHREQUEST']._serialized_end=2565
-  _globals['_FORKSESSIONREQUEST']._serialized_start=2568
-  _globals['_FORKSESSIONREQUEST']._serialized_end=2701
-  _globals['_EXPORTSESSIONREQUEST']._serialized_start=2703
-  _globals['_EXPORTSESSIONREQUEST']._serialized_end=2739
-  _globals['_FILECHUNK']._serialized_start=2741
-  _globals['_FILECHUNK']._serialized_end=2766
-  _globals['_IMPORTSESSIONREQUEST']._serialized_start=2768
-  _globals['_IMPORTSESSIONREQUEST']._serialized_end=2844
-  _globals['_LISTMETHODSREQUEST']._serialized_start=2846
-  _globals['_LISTMETHODSREQUEST']._serialized_end=2921
-  _globals['_LISTMETHODSRESPONSE']._serialized_start=2923
-  _globals['_LISTMETHODSRESPONSE']._serialized_end=3006
-  _globals['_GETMETHODREQUEST']._serialized_start=3008
-  _globals['_GETMETHODREQUEST']._serialized_end=3040
-  _globals['_ASKTELL']._serialized_start=3043
-  _globals['_ASKTELL']._serialized_end=4886
+  _globals['_CREATESESSIONREQUEST']._serialized_start=319
+  _globals['_CREATESESSIONREQUEST']._serialized_end=419
+  _globals['_GETSESSIONREQUEST']._serialized_start=421
+  _globals['_GETSESSIONREQUEST']._serialized_end=454
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=456
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=532
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=534
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=620
+  _globals['_UPDATESESSIONREQUEST']._serialized_start=623
+  _globals['_UPDATESESSIONREQUEST']._serialized_end=779
+  _globals['_DELETESESSIONREQUEST']._serialized_start=781
+  _globals['_DELETESESSIONREQUEST']._serialized_end=837
+  _globals['_ASKREQUEST']._serialized_start=840
+  _globals['_ASKREQUEST']._serialized_end=1085
+  _globals['_HELD']._serialized_start=1087
+  _globals['_HELD']._serialized_end=1124
+  _globals['_TELLREQUEST']._serialized_start=1126
+  _globals['_TELLREQUEST']._serialized_end=1247
+  _globals['_STEPREQUEST']._serialized_start=1250
+  _globals['_STEPREQUEST']._serialized_end=1534
+  _globals['_STEPRESPONSE']._serialized_start=1537
+  _globals['_STEPRESPONSE']._serialized_end=1898
+  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_start=1835
+  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_end=1881
+  _globals['_OPTIMIZEREQUEST']._serialized_start=1900
+  _globals['_OPTIMIZEREQUEST']._serialized_end=2013
+  _globals['_GRADIENTCHUNK']._serialized_start=2015
+  _globals['_GRADIENTCHUNK']._serialized_end=2116
+  _globals['_REPORTREQUEST']._serialized_start=2118
+  _globals['_REPORTREQUEST']._serialized_end=2214
+  _globals['_REPORTRESPONSE']._serialized_start=2216
+  _globals['_REPORTRESPONSE']._serialized_end=2288
+  _globals['_GETESTIMATEREQUEST']._serialized_start=2290
+  _globals['_GETESTIMATEREQUEST']._serialized_end=2361
+  _globals['_LISTTRIALSREQUEST']._serialized_start=2363
+  _globals['_LISTTRIALSREQUEST']._serialized_end=2453
+  _globals['_LISTTRIALSRESPONSE']._serialized_start=2455
+  _globals['_LISTTRIALSRESPONSE']._serialized_end=2535
+  _globals['_EDITSPACEREQUEST']._serialized_start=2538
+  _globals['_EDITSPACEREQUEST']._serialized_end=2732
+  _globals['_CORRECTTRIALREQUEST']._serialized_start=2735
+  _globals['_CORRECTTRIALREQUEST']._serialized_end=2894
+  _globals['_DELETETRIALREQUEST']._serialized_start=2896
+  _globals['_DELETETRIALREQUEST']._serialized_end=3008
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=3010
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=3090
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=3092
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=3190
+  _globals['_WATCHREQUEST']._serialized_start=3192
+  _globals['_WATCHREQUEST']._serialized_end=3244
+  _globals['_FORKSESSIONREQUEST']._serialized_start=3247
+  _globals['_FORKSESSIONREQUEST']._serialized_end=3380
+  _globals['_EXPORTSESSIONREQUEST']._serialized_start=3382
+  _globals['_EXPORTSESSIONREQUEST']._serialized_end=3418
+  _globals['_FILECHUNK']._serialized_start=3420
+  _globals['_FILECHUNK']._serialized_end=3445
+  _globals['_IMPORTSESSIONREQUEST']._serialized_start=3447
+  _globals['_IMPORTSESSIONREQUEST']._serialized_end=3523
+  _globals['_LISTMETHODSREQUEST']._serialized_start=3525
+  _globals['_LISTMETHODSREQUEST']._serialized_end=3600
+  _globals['_LISTMETHODSRESPONSE']._serialized_start=3602
+  _globals['_LISTMETHODSRESPONSE']._serialized_end=3685
+  _globals['_GETMETHODREQUEST']._serialized_start=3687
+  _globals['_GETMETHODREQUEST']._serialized_end=3719
+  _globals['_ASKTELL']._serialized_start=3722
+  _globals['_ASKTELL']._serialized_end=6042
 # @@protoc_insertion_point(module_scope)

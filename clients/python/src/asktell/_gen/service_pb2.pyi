@@ -3,6 +3,7 @@ import datetime
 from . import method_pb2 as _method_pb2
 from . import query_pb2 as _query_pb2
 from . import session_pb2 as _session_pb2
+from . import space_pb2 as _space_pb2
 from . import tensor_pb2 as _tensor_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -237,6 +238,72 @@ class ListTrialsResponse(_message.Message):
     trials: _containers.RepeatedCompositeFieldContainer[_query_pb2.Trial]
     next_page_token: str
     def __init__(self, trials: _Optional[_Iterable[_Union[_query_pb2.Trial, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class EditSpaceRequest(_message.Message):
+    __slots__ = ("name", "space", "defaults", "drop_invalid", "reason", "request_id", "expected_revision")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    DEFAULTS_FIELD_NUMBER: _ClassVar[int]
+    DROP_INVALID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    space: _space_pb2.Space
+    defaults: _struct_pb2.Struct
+    drop_invalid: bool
+    reason: str
+    request_id: str
+    expected_revision: int
+    def __init__(self, name: _Optional[str] = ..., space: _Optional[_Union[_space_pb2.Space, _Mapping]] = ..., defaults: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., drop_invalid: bool = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_revision: _Optional[int] = ...) -> None: ...
+
+class CorrectTrialRequest(_message.Message):
+    __slots__ = ("name", "trial", "observation", "reason", "request_id", "expected_revision")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
+    OBSERVATION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    trial: int
+    observation: _query_pb2.Observation
+    reason: str
+    request_id: str
+    expected_revision: int
+    def __init__(self, name: _Optional[str] = ..., trial: _Optional[int] = ..., observation: _Optional[_Union[_query_pb2.Observation, _Mapping]] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_revision: _Optional[int] = ...) -> None: ...
+
+class DeleteTrialRequest(_message.Message):
+    __slots__ = ("name", "trial", "reason", "request_id", "expected_revision")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    trial: int
+    reason: str
+    request_id: str
+    expected_revision: int
+    def __init__(self, name: _Optional[str] = ..., trial: _Optional[int] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_revision: _Optional[int] = ...) -> None: ...
+
+class ListAuditEntriesRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListAuditEntriesResponse(_message.Message):
+    __slots__ = ("audit_entries", "next_page_token")
+    AUDIT_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    audit_entries: _containers.RepeatedCompositeFieldContainer[_session_pb2.AuditEntry]
+    next_page_token: str
+    def __init__(self, audit_entries: _Optional[_Iterable[_Union[_session_pb2.AuditEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("name", "after_revision")

@@ -26,35 +26,45 @@ from . import tensor_pb2 as asktell_dot_v1_dot_tensor__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61sktell/v1/space.proto\x12\nasktell.v1\x1a\x17\x61sktell/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb5\x01\n\x05Space\x12*\n\x07tensors\x18\x01 \x01(\x0b\x32\x17.asktell.v1.TensorSpaceH\x00\x12)\n\x06search\x18\x02 \x01(\x0b\x32\x17.asktell.v1.SearchSpaceH\x00\x12%\n\x04text\x18\x03 \x01(\x0b\x32\x15.asktell.v1.TextSpaceH\x00\x12&\n\x05items\x18\x04 \x01(\x0b\x32\x15.asktell.v1.ItemSpaceH\x00\x42\x06\n\x04kind\"\x92\x01\n\x0bTensorSpace\x12\'\n\x07tensors\x18\x01 \x03(\x0b\x32\x16.asktell.v1.TensorSpec\x12$\n\x07initial\x18\x02 \x01(\x0b\x32\x13.asktell.v1.Tensors\x12\x10\n\x03low\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_high\"8\n\x0bSearchSpace\x12)\n\nparameters\x18\x01 \x03(\x0b\x32\x15.asktell.v1.Parameter\"\xed\x01\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\tcondition\x18\x02 \x01(\x0b\x32\x15.asktell.v1.Condition\x12\'\n\x05\x66loat\x18\x03 \x01(\x0b\x32\x16.asktell.v1.FloatRangeH\x00\x12#\n\x03int\x18\x04 \x01(\x0b\x32\x14.asktell.v1.IntRangeH\x00\x12*\n\x0b\x63\x61tegorical\x18\x05 \x01(\x0b\x32\x13.asktell.v1.ChoicesH\x00\x12&\n\x07ordinal\x18\x06 \x01(\x0b\x32\x13.asktell.v1.ChoicesH\x00\x42\x06\n\x04type\"P\n\nFloatRange\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\x12\x0b\n\x03log\x18\x03 \x01(\x08\x12\x11\n\x04step\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_step\"N\n\x08IntRange\x12\x0b\n\x03low\x18\x01 \x01(\x03\x12\x0c\n\x04high\x18\x02 \x01(\x03\x12\x0b\n\x03log\x18\x03 \x01(\x08\x12\x11\n\x04step\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_step\"2\n\x07\x43hoices\x12\'\n\x07\x63hoices\x18\x01 \x03(\x0b\x32\x16.google.protobuf.Value\"C\n\tCondition\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x06values\x18\x02 \x03(\x0b\x32\x16.google.protobuf.Value\":\n\tTextSpace\x12-\n\ncomponents\x18\x01 \x03(\x0b\x32\x19.asktell.v1.TextComponent\"B\n\rTextComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07initial\x18\x02 \x01(\t\x12\x12\n\nmax_length\x18\x03 \x01(\x05\",\n\tItemSpace\x12\x1f\n\x05items\x18\x01 \x03(\x0b\x32\x10.asktell.v1.Item\"3\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61sktell/v1/space.proto\x12\nasktell.v1\x1a\x17\x61sktell/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb5\x01\n\x05Space\x12*\n\x07tensors\x18\x01 \x01(\x0b\x32\x17.asktell.v1.TensorSpaceH\x00\x12)\n\x06search\x18\x02 \x01(\x0b\x32\x17.asktell.v1.SearchSpaceH\x00\x12%\n\x04text\x18\x03 \x01(\x0b\x32\x15.asktell.v1.TextSpaceH\x00\x12&\n\x05items\x18\x04 \x01(\x0b\x32\x15.asktell.v1.ItemSpaceH\x00\x42\x06\n\x04kind\"\x92\x01\n\x0bTensorSpace\x12\'\n\x07tensors\x18\x01 \x03(\x0b\x32\x16.asktell.v1.TensorSpec\x12$\n\x07initial\x18\x02 \x01(\x0b\x32\x13.asktell.v1.Tensors\x12\x10\n\x03low\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_high\"n\n\x0bSearchSpace\x12)\n\nparameters\x18\x01 \x03(\x0b\x32\x15.asktell.v1.Parameter\x12\x34\n\x0b\x63onstraints\x18\x02 \x03(\x0b\x32\x1f.asktell.v1.ParameterConstraint\"\x91\x01\n\x13ParameterConstraint\x12.\n\x06linear\x18\x01 \x01(\x0b\x32\x1c.asktell.v1.LinearConstraintH\x00\x12\x14\n\nexpression\x18\x02 \x01(\tH\x00\x12,\n\tforbidden\x18\x03 \x01(\x0b\x32\x17.asktell.v1.CombinationH\x00\x42\x06\n\x04kind\"\x9c\x01\n\x10LinearConstraint\x12\x44\n\x0c\x63oefficients\x18\x01 \x03(\x0b\x32..asktell.v1.LinearConstraint.CoefficientsEntry\x12\r\n\x05\x62ound\x18\x02 \x01(\x01\x1a\x33\n\x11\x43oefficientsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"4\n\x0b\x43ombination\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.asktell.v1.Condition\"\x99\x02\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\tcondition\x18\x02 \x01(\x0b\x32\x15.asktell.v1.Condition\x12\'\n\x05\x66loat\x18\x03 \x01(\x0b\x32\x16.asktell.v1.FloatRangeH\x00\x12#\n\x03int\x18\x04 \x01(\x0b\x32\x14.asktell.v1.IntRangeH\x00\x12*\n\x0b\x63\x61tegorical\x18\x05 \x01(\x0b\x32\x13.asktell.v1.ChoicesH\x00\x12&\n\x07ordinal\x18\x06 \x01(\x0b\x32\x13.asktell.v1.ChoicesH\x00\x12*\n\x0bpermutation\x18\x07 \x01(\x0b\x32\x13.asktell.v1.ChoicesH\x00\x42\x06\n\x04type\"P\n\nFloatRange\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\x12\x0b\n\x03log\x18\x03 \x01(\x08\x12\x11\n\x04step\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_step\"N\n\x08IntRange\x12\x0b\n\x03low\x18\x01 \x01(\x03\x12\x0c\n\x04high\x18\x02 \x01(\x03\x12\x0b\n\x03log\x18\x03 \x01(\x08\x12\x11\n\x04step\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_step\"2\n\x07\x43hoices\x12\'\n\x07\x63hoices\x18\x01 \x03(\x0b\x32\x16.google.protobuf.Value\"C\n\tCondition\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12&\n\x06values\x18\x02 \x03(\x0b\x32\x16.google.protobuf.Value\":\n\tTextSpace\x12-\n\ncomponents\x18\x01 \x03(\x0b\x32\x19.asktell.v1.TextComponent\"B\n\rTextComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07initial\x18\x02 \x01(\t\x12\x12\n\nmax_length\x18\x03 \x01(\x05\",\n\tItemSpace\x12\x1f\n\x05items\x18\x01 \x03(\x0b\x32\x10.asktell.v1.Item\"3\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'asktell.v1.space_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LINEARCONSTRAINT_COEFFICIENTSENTRY']._loaded_options = None
+  _globals['_LINEARCONSTRAINT_COEFFICIENTSENTRY']._serialized_options = b'8\001'
   _globals['_SPACE']._serialized_start=94
   _globals['_SPACE']._serialized_end=275
   _globals['_TENSORSPACE']._serialized_start=278
   _globals['_TENSORSPACE']._serialized_end=424
   _globals['_SEARCHSPACE']._serialized_start=426
-  _globals['_SEARCHSPACE']._serialized_end=482
-  _globals['_PARAMETER']._serialized_start=485
-  _globals['_PARAMETER']._serialized_end=722
-  _globals['_FLOATRANGE']._serialized_start=724
-  _globals['_FLOATRANGE']._serialized_end=804
-  _globals['_INTRANGE']._serialized_start=806
-  _globals['_INTRANGE']._serialized_end=884
-  _globals['_CHOICES']._serialized_start=886
-  _globals['_CHOICES']._serialized_end=936
-  _globals['_CONDITION']._serialized_start=938
-  _globals['_CONDITION']._serialized_end=1005
-  _globals['_TEXTSPACE']._serialized_start=1007
-  _globals['_TEXTSPACE']._serialized_end=1065
-  _globals['_TEXTCOMPONENT']._serialized_start=1067
-  _globals['_TEXTCOMPONENT']._serialized_end=1133
-  _globals['_ITEMSPACE']._serialized_start=1135
-  _globals['_ITEMSPACE']._serialized_end=1179
-  _globals['_ITEM']._serialized_start=1181
-  _globals['_ITEM']._serialized_end=1232
+  _globals['_SEARCHSPACE']._serialized_end=536
+  _globals['_PARAMETERCONSTRAINT']._serialized_start=539
+  _globals['_PARAMETERCONSTRAINT']._serialized_end=684
+  _globals['_LINEARCONSTRAINT']._serialized_start=687
+  _globals['_LINEARCONSTRAINT']._serialized_end=843
+  _globals['_LINEARCONSTRAINT_COEFFICIENTSENTRY']._serialized_start=792
+  _globals['_LINEARCONSTRAINT_COEFFICIENTSENTRY']._serialized_end=843
+  _globals['_COMBINATION']._serialized_start=845
+  _globals['_COMBINATION']._serialized_end=897
+  _globals['_PARAMETER']._serialized_start=900
+  _globals['_PARAMETER']._serialized_end=1181
+  _globals['_FLOATRANGE']._serialized_start=1183
+  _globals['_FLOATRANGE']._serialized_end=1263
+  _globals['_INTRANGE']._serialized_start=1265
+  _globals['_INTRANGE']._serialized_end=1343
+  _globals['_CHOICES']._serialized_start=1345
+  _globals['_CHOICES']._serialized_end=1395
+  _globals['_CONDITION']._serialized_start=1397
+  _globals['_CONDITION']._serialized_end=1464
+  _globals['_TEXTSPACE']._serialized_start=1466
+  _globals['_TEXTSPACE']._serialized_end=1524
+  _globals['_TEXTCOMPONENT']._serialized_start=1526
+  _globals['_TEXTCOMPONENT']._serialized_end=1592
+  _globals['_ITEMSPACE']._serialized_start=1594
+  _globals['_ITEMSPACE']._serialized_end=1638
+  _globals['_ITEM']._serialized_start=1640
+  _globals['_ITEM']._serialized_end=1691
 # @@protoc_insertion_point(module_scope)

@@ -33,26 +33,61 @@ class TensorSpace(_message.Message):
     def __init__(self, tensors: _Optional[_Iterable[_Union[_tensor_pb2.TensorSpec, _Mapping]]] = ..., initial: _Optional[_Union[_tensor_pb2.Tensors, _Mapping]] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
 
 class SearchSpace(_message.Message):
-    __slots__ = ("parameters",)
+    __slots__ = ("parameters", "constraints")
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    constraints: _containers.RepeatedCompositeFieldContainer[ParameterConstraint]
+    def __init__(self, parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., constraints: _Optional[_Iterable[_Union[ParameterConstraint, _Mapping]]] = ...) -> None: ...
+
+class ParameterConstraint(_message.Message):
+    __slots__ = ("linear", "expression", "forbidden")
+    LINEAR_FIELD_NUMBER: _ClassVar[int]
+    EXPRESSION_FIELD_NUMBER: _ClassVar[int]
+    FORBIDDEN_FIELD_NUMBER: _ClassVar[int]
+    linear: LinearConstraint
+    expression: str
+    forbidden: Combination
+    def __init__(self, linear: _Optional[_Union[LinearConstraint, _Mapping]] = ..., expression: _Optional[str] = ..., forbidden: _Optional[_Union[Combination, _Mapping]] = ...) -> None: ...
+
+class LinearConstraint(_message.Message):
+    __slots__ = ("coefficients", "bound")
+    class CoefficientsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    COEFFICIENTS_FIELD_NUMBER: _ClassVar[int]
+    BOUND_FIELD_NUMBER: _ClassVar[int]
+    coefficients: _containers.ScalarMap[str, float]
+    bound: float
+    def __init__(self, coefficients: _Optional[_Mapping[str, float]] = ..., bound: _Optional[float] = ...) -> None: ...
+
+class Combination(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[Condition]
+    def __init__(self, values: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
 
 class Parameter(_message.Message):
-    __slots__ = ("name", "condition", "float", "int", "categorical", "ordinal")
+    __slots__ = ("name", "condition", "float", "int", "categorical", "ordinal", "permutation")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     FLOAT_FIELD_NUMBER: _ClassVar[int]
     INT_FIELD_NUMBER: _ClassVar[int]
     CATEGORICAL_FIELD_NUMBER: _ClassVar[int]
     ORDINAL_FIELD_NUMBER: _ClassVar[int]
+    PERMUTATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     condition: Condition
     float: FloatRange
     int: IntRange
     categorical: Choices
     ordinal: Choices
-    def __init__(self, name: _Optional[str] = ..., condition: _Optional[_Union[Condition, _Mapping]] = ..., float: _Optional[_Union[FloatRange, _Mapping]] = ..., int: _Optional[_Union[IntRange, _Mapping]] = ..., categorical: _Optional[_Union[Choices, _Mapping]] = ..., ordinal: _Optional[_Union[Choices, _Mapping]] = ...) -> None: ...
+    permutation: Choices
+    def __init__(self, name: _Optional[str] = ..., condition: _Optional[_Union[Condition, _Mapping]] = ..., float: _Optional[_Union[FloatRange, _Mapping]] = ..., int: _Optional[_Union[IntRange, _Mapping]] = ..., categorical: _Optional[_Union[Choices, _Mapping]] = ..., ordinal: _Optional[_Union[Choices, _Mapping]] = ..., permutation: _Optional[_Union[Choices, _Mapping]] = ...) -> None: ...
 
 class FloatRange(_message.Message):
     __slots__ = ("low", "high", "log", "step")

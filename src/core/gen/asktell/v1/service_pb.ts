@@ -6,10 +6,12 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Method, MethodSchema } from "./method_pb.js";
 import { file_asktell_v1_method } from "./method_pb.js";
-import type { Observation, Point, Query, Short, Trial } from "./query_pb.js";
+import type { Observation, Point, Query, Short, Trial, TrialSchema } from "./query_pb.js";
 import { file_asktell_v1_query } from "./query_pb.js";
-import type { EstimateSchema, Session, SessionSchema, SessionState, WatchEventSchema } from "./session_pb.js";
+import type { AuditEntry, EstimateSchema, Session, SessionSchema, SessionState, WatchEventSchema } from "./session_pb.js";
 import { file_asktell_v1_session } from "./session_pb.js";
+import type { Space } from "./space_pb.js";
+import { file_asktell_v1_space } from "./space_pb.js";
 import type { Dtype, Tensor } from "./tensor_pb.js";
 import { file_asktell_v1_tensor } from "./tensor_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
@@ -21,7 +23,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/service.proto.
  */
 export const file_asktell_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("Chhhc2t0ZWxsL3YxL3NlcnZpY2UucHJvdG8SCmFza3RlbGwudjEiZAoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSJAoHc2Vzc2lvbhgBIAEoCzITLmFza3RlbGwudjEuU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiIQoRR2V0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJMChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJWChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIlCghzZXNzaW9ucxgBIAMoCzITLmFza3RlbGwudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkinAEKFFVwZGF0ZVNlc3Npb25SZXF1ZXN0EiQKB3Nlc3Npb24YASABKAsyEy5hc2t0ZWxsLnYxLlNlc3Npb24SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMiOAoURGVsZXRlU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIvUBCgpBc2tSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAUSEgoKcmVxdWVzdF9pZBgDIAEoCRInCgR3YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgFIAEoCBIjCghlbmNvZGluZxgGIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSIgoHZW5xdWV1ZRgHIAMoCzIRLmFza3RlbGwudjEuUG9pbnQSDgoGd29ya2VyGAggASgJEh4KBGhlbGQYCSABKAsyEC5hc2t0ZWxsLnYxLkhlbGQiJQoESGVsZBIMCgRjb3B5GAEgASgJEg8KB3ZlcnNpb24YAiABKAMieQoLVGVsbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRItCgxvYnNlcnZhdGlvbnMYAiADKAsyFy5hc2t0ZWxsLnYxLk9ic2VydmF0aW9uEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMinAIKC1N0ZXBSZXF1ZXN0EgwKBG5hbWUYASABKAkSLQoMb2JzZXJ2YXRpb25zGAIgAygLMhcuYXNrdGVsbC52MS5PYnNlcnZhdGlvbhINCgVjb3VudBgDIAEoBRISCgpyZXF1ZXN0X2lkGAQgASgJEicKBHdhaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMb21pdF90ZW5zb3JzGAYgASgIEiMKCGVuY29kaW5nGAcgASgOMhEuYXNrdGVsbC52MS5EdHlwZRIZChFleHBlY3RlZF9yZXZpc2lvbhgIIAEoAxIOCgZ3b3JrZXIYCSABKAkSHgoEaGVsZBgKIAEoCzIQLmFza3RlbGwudjEuSGVsZCLpAgoMU3RlcFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgDEiIKB3F1ZXJpZXMYAiADKAsyES5hc2t0ZWxsLnYxLlF1ZXJ5EiAKBXNob3J0GAMgASgLMhEuYXNrdGVsbC52MS5TaG9ydBInCgVzdGF0ZRgEIAEoDjIYLmFza3RlbGwudjEuU2Vzc2lvblN0YXRlEhYKDnN0YXR1c19tZXNzYWdlGAUgASgJEhgKEHJlcGVhdGVkX3JlcXVlc3QYBiABKAgSGQoMZHVyYWJsZV9zdGVwGAcgASgDSACIAQESEgoKcmVxdWVzdF9pZBgIIAEoCRI2CgdtZXRyaWNzGAkgAygLMiUuYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UuTWV0cmljc0VudHJ5Gi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBQg8KDV9kdXJhYmxlX3N0ZXAicQoPT3B0aW1pemVSZXF1ZXN0EicKBHN0ZXAYASABKAsyFy5hc2t0ZWxsLnYxLlN0ZXBSZXF1ZXN0SAASKgoFY2h1bmsYAiABKAsyGS5hc2t0ZWxsLnYxLkdyYWRpZW50Q2h1bmtIAEIJCgdtZXNzYWdlImUKDUdyYWRpZW50Q2h1bmsSEAoIcXVlcnlfaWQYASABKAkSDQoFcG9pbnQYAiABKAUSIgoGdGVuc29yGAMgASgLMhIuYXNrdGVsbC52MS5UZW5zb3ISDwoHcHJvZHVjdBgEIAEoCCJgCg1SZXBvcnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcXVlcnlfaWQYAiABKAkSDAoEc3RlcBgDIAEoAxINCgV2YWx1ZRgEIAEoARISCgpyZXF1ZXN0X2lkGAUgASgJIkgKDlJlcG9ydFJlc3BvbnNlEhQKDHNob3VsZF9wcnVuZRgBIAEoCBIOCgZyZWFzb24YAiABKAkSEAoIcmV2aXNpb24YAyABKAMiRwoSR2V0RXN0aW1hdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSIwoIZW5jb2RpbmcYAiABKA4yES5hc2t0ZWxsLnYxLkR0eXBlIloKEUxpc3RUcmlhbHNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIOCgZmaWx0ZXIYBCABKAkiUAoSTGlzdFRyaWFsc1Jlc3BvbnNlEiEKBnRyaWFscxgBIAMoCzIRLmFza3RlbGwudjEuVHJpYWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKDFdhdGNoUmVxdWVzdBIMCgRuYW1lGAEgASgJEhYKDmFmdGVyX3JldmlzaW9uGAIgASgDIoUBChJGb3JrU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxISCgpzZXNzaW9uX2lkGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkSJwoGY29uZmlnGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIkChRFeHBvcnRTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJIhkKCUZpbGVDaHVuaxIMCgRkYXRhGAEgASgMIkwKFEltcG9ydFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDAoEZGF0YRgCIAEoDBISCgpyZXF1ZXN0X2lkGAMgASgJIksKEkxpc3RNZXRob2RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZmaWx0ZXIYAyABKAkiUwoTTGlzdE1ldGhvZHNSZXNwb25zZRIjCgdtZXRob2RzGAEgAygLMhIuYXNrdGVsbC52MS5NZXRob2QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKEEdldE1ldGhvZFJlcXVlc3QSDAoEbmFtZRgBIAEoCTKzDgoHQXNrdGVsbBJfCg1DcmVhdGVTZXNzaW9uEiAuYXNrdGVsbC52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIXgtPkkwIROgEqIgwvdjEvc2Vzc2lvbnMSXwoKR2V0U2Vzc2lvbhIdLmFza3RlbGwudjEuR2V0U2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iHYLT5JMCFxIVL3YxL3tuYW1lPXNlc3Npb25zLyp9EmcKDExpc3RTZXNzaW9ucxIfLmFza3RlbGwudjEuTGlzdFNlc3Npb25zUmVxdWVzdBogLmFza3RlbGwudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiFILT5JMCDhIML3YxL3Nlc3Npb25zEnAKDVVwZGF0ZVNlc3Npb24SIC5hc2t0ZWxsLnYxLlVwZGF0ZVNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiiC0+STAiI6ASoyHS92MS97c2Vzc2lvbi5uYW1lPXNlc3Npb25zLyp9EmgKDURlbGV0ZVNlc3Npb24SIC5hc2t0ZWxsLnYxLkRlbGV0ZVNlc3Npb25SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS97bmFtZT1zZXNzaW9ucy8qfRJdCgNBc2sSFi5hc2t0ZWxsLnYxLkFza1JlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIkgtPkkwIeOgEqIhkvdjEve25hbWU9c2Vzc2lvbnMvKn06YXNrEmAKBFRlbGwSFy5hc2t0ZWxsLnYxLlRlbGxSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiJYLT5JMCHzoBKiIaL3YxL3tuYW1lPXNlc3Npb25zLyp9OnRlbGwSYAoEU3RlcBIXLmFza3RlbGwudjEuU3RlcFJlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIlgtPkkwIfOgEqIhovdjEve25hbWU9c2Vzc2lvbnMvKn06c3RlcBJHCghPcHRpbWl6ZRIbLmFza3RlbGwudjEuT3B0aW1pemVSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiACgBMAESaAoGUmVwb3J0EhkuYXNrdGVsbC52MS5SZXBvcnRSZXF1ZXN0GhouYXNrdGVsbC52MS5SZXBvcnRSZXNwb25zZSIngtPkkwIhOgEqIhwvdjEve25hbWU9c2Vzc2lvbnMvKn06cmVwb3J0EmsKC0dldEVzdGltYXRlEh4uYXNrdGVsbC52MS5HZXRFc3RpbWF0ZVJlcXVlc3QaFC5hc2t0ZWxsLnYxLkVzdGltYXRlIiaC0+STAiASHi92MS97bmFtZT1zZXNzaW9ucy8qfS9lc3RpbWF0ZRJzCgpMaXN0VHJpYWxzEh0uYXNrdGVsbC52MS5MaXN0VHJpYWxzUmVxdWVzdBoeLmFza3RlbGwudjEuTGlzdFRyaWFsc1Jlc3BvbnNlIiaC0+STAiASHi92MS97cGFyZW50PXNlc3Npb25zLyp9L3RyaWFscxJgCgVXYXRjaBIYLmFza3RlbGwudjEuV2F0Y2hSZXF1ZXN0GhYuYXNrdGVsbC52MS5XYXRjaEV2ZW50IiOC0+STAh0SGy92MS97bmFtZT1zZXNzaW9ucy8qfTp3YXRjaDABEmkKC0ZvcmtTZXNzaW9uEh4uYXNrdGVsbC52MS5Gb3JrU2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iJYLT5JMCHzoBKiIaL3YxL3tuYW1lPXNlc3Npb25zLyp9OmZvcmsScAoNRXhwb3J0U2Vzc2lvbhIgLmFza3RlbGwudjEuRXhwb3J0U2Vzc2lvblJlcXVlc3QaFS5hc2t0ZWxsLnYxLkZpbGVDaHVuayIkgtPkkwIeEhwvdjEve25hbWU9c2Vzc2lvbnMvKn06ZXhwb3J0MAESaAoNSW1wb3J0U2Vzc2lvbhIgLmFza3RlbGwudjEuSW1wb3J0U2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iHoLT5JMCGDoBKiITL3YxL3Nlc3Npb25zOmltcG9ydCgBEmMKC0xpc3RNZXRob2RzEh4uYXNrdGVsbC52MS5MaXN0TWV0aG9kc1JlcXVlc3QaHy5hc2t0ZWxsLnYxLkxpc3RNZXRob2RzUmVzcG9uc2UiE4LT5JMCDRILL3YxL21ldGhvZHMSWwoJR2V0TWV0aG9kEhwuYXNrdGVsbC52MS5HZXRNZXRob2RSZXF1ZXN0GhIuYXNrdGVsbC52MS5NZXRob2QiHILT5JMCFhIUL3YxL3tuYW1lPW1ldGhvZHMvKn1iBnByb3RvMw", [file_asktell_v1_method, file_asktell_v1_query, file_asktell_v1_session, file_asktell_v1_tensor, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct]);
+  fileDesc("Chhhc2t0ZWxsL3YxL3NlcnZpY2UucHJvdG8SCmFza3RlbGwudjEiZAoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSJAoHc2Vzc2lvbhgBIAEoCzITLmFza3RlbGwudjEuU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiIQoRR2V0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJMChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJWChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIlCghzZXNzaW9ucxgBIAMoCzITLmFza3RlbGwudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkinAEKFFVwZGF0ZVNlc3Npb25SZXF1ZXN0EiQKB3Nlc3Npb24YASABKAsyEy5hc2t0ZWxsLnYxLlNlc3Npb24SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMiOAoURGVsZXRlU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIvUBCgpBc2tSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAUSEgoKcmVxdWVzdF9pZBgDIAEoCRInCgR3YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgFIAEoCBIjCghlbmNvZGluZxgGIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSIgoHZW5xdWV1ZRgHIAMoCzIRLmFza3RlbGwudjEuUG9pbnQSDgoGd29ya2VyGAggASgJEh4KBGhlbGQYCSABKAsyEC5hc2t0ZWxsLnYxLkhlbGQiJQoESGVsZBIMCgRjb3B5GAEgASgJEg8KB3ZlcnNpb24YAiABKAMieQoLVGVsbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRItCgxvYnNlcnZhdGlvbnMYAiADKAsyFy5hc2t0ZWxsLnYxLk9ic2VydmF0aW9uEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMinAIKC1N0ZXBSZXF1ZXN0EgwKBG5hbWUYASABKAkSLQoMb2JzZXJ2YXRpb25zGAIgAygLMhcuYXNrdGVsbC52MS5PYnNlcnZhdGlvbhINCgVjb3VudBgDIAEoBRISCgpyZXF1ZXN0X2lkGAQgASgJEicKBHdhaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMb21pdF90ZW5zb3JzGAYgASgIEiMKCGVuY29kaW5nGAcgASgOMhEuYXNrdGVsbC52MS5EdHlwZRIZChFleHBlY3RlZF9yZXZpc2lvbhgIIAEoAxIOCgZ3b3JrZXIYCSABKAkSHgoEaGVsZBgKIAEoCzIQLmFza3RlbGwudjEuSGVsZCLpAgoMU3RlcFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgDEiIKB3F1ZXJpZXMYAiADKAsyES5hc2t0ZWxsLnYxLlF1ZXJ5EiAKBXNob3J0GAMgASgLMhEuYXNrdGVsbC52MS5TaG9ydBInCgVzdGF0ZRgEIAEoDjIYLmFza3RlbGwudjEuU2Vzc2lvblN0YXRlEhYKDnN0YXR1c19tZXNzYWdlGAUgASgJEhgKEHJlcGVhdGVkX3JlcXVlc3QYBiABKAgSGQoMZHVyYWJsZV9zdGVwGAcgASgDSACIAQESEgoKcmVxdWVzdF9pZBgIIAEoCRI2CgdtZXRyaWNzGAkgAygLMiUuYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UuTWV0cmljc0VudHJ5Gi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBQg8KDV9kdXJhYmxlX3N0ZXAicQoPT3B0aW1pemVSZXF1ZXN0EicKBHN0ZXAYASABKAsyFy5hc2t0ZWxsLnYxLlN0ZXBSZXF1ZXN0SAASKgoFY2h1bmsYAiABKAsyGS5hc2t0ZWxsLnYxLkdyYWRpZW50Q2h1bmtIAEIJCgdtZXNzYWdlImUKDUdyYWRpZW50Q2h1bmsSEAoIcXVlcnlfaWQYASABKAkSDQoFcG9pbnQYAiABKAUSIgoGdGVuc29yGAMgASgLMhIuYXNrdGVsbC52MS5UZW5zb3ISDwoHcHJvZHVjdBgEIAEoCCJgCg1SZXBvcnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcXVlcnlfaWQYAiABKAkSDAoEc3RlcBgDIAEoAxINCgV2YWx1ZRgEIAEoARISCgpyZXF1ZXN0X2lkGAUgASgJIkgKDlJlcG9ydFJlc3BvbnNlEhQKDHNob3VsZF9wcnVuZRgBIAEoCBIOCgZyZWFzb24YAiABKAkSEAoIcmV2aXNpb24YAyABKAMiRwoSR2V0RXN0aW1hdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSIwoIZW5jb2RpbmcYAiABKA4yES5hc2t0ZWxsLnYxLkR0eXBlIloKEUxpc3RUcmlhbHNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIOCgZmaWx0ZXIYBCABKAkiUAoSTGlzdFRyaWFsc1Jlc3BvbnNlEiEKBnRyaWFscxgBIAMoCzIRLmFza3RlbGwudjEuVHJpYWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsIBChBFZGl0U3BhY2VSZXF1ZXN0EgwKBG5hbWUYASABKAkSIAoFc3BhY2UYAiABKAsyES5hc2t0ZWxsLnYxLlNwYWNlEikKCGRlZmF1bHRzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIUCgxkcm9wX2ludmFsaWQYBCABKAgSDgoGcmVhc29uGAUgASgJEhIKCnJlcXVlc3RfaWQYBiABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YByABKAMinwEKE0NvcnJlY3RUcmlhbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgV0cmlhbBgCIAEoAxIsCgtvYnNlcnZhdGlvbhgDIAEoCzIXLmFza3RlbGwudjEuT2JzZXJ2YXRpb24SDgoGcmVhc29uGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBiABKAMicAoSRGVsZXRlVHJpYWxSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFdHJpYWwYAiABKAMSDgoGcmVhc29uGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBSABKAMiUAoXTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJImIKGExpc3RBdWRpdEVudHJpZXNSZXNwb25zZRItCg1hdWRpdF9lbnRyaWVzGAEgAygLMhYuYXNrdGVsbC52MS5BdWRpdEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI0CgxXYXRjaFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIWCg5hZnRlcl9yZXZpc2lvbhgCIAEoAyKFAQoSRm9ya1Nlc3Npb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKc2Vzc2lvbl9pZBgDIAEoCRISCgpyZXF1ZXN0X2lkGAQgASgJEicKBmNvbmZpZxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiJAoURXhwb3J0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSIZCglGaWxlQ2h1bmsSDAoEZGF0YRgBIAEoDCJMChRJbXBvcnRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSEgoKcmVxdWVzdF9pZBgDIAEoCSJLChJMaXN0TWV0aG9kc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGZmlsdGVyGAMgASgJIlMKE0xpc3RNZXRob2RzUmVzcG9uc2USIwoHbWV0aG9kcxgBIAMoCzISLmFza3RlbGwudjEuTWV0aG9kEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIgChBHZXRNZXRob2RSZXF1ZXN0EgwKBG5hbWUYASABKAkykBIKB0Fza3RlbGwSXwoNQ3JlYXRlU2Vzc2lvbhIgLmFza3RlbGwudjEuQ3JlYXRlU2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iF4LT5JMCEToBKiIML3YxL3Nlc3Npb25zEl8KCkdldFNlc3Npb24SHS5hc2t0ZWxsLnYxLkdldFNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIh2C0+STAhcSFS92MS97bmFtZT1zZXNzaW9ucy8qfRJnCgxMaXN0U2Vzc2lvbnMSHy5hc2t0ZWxsLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIC5hc2t0ZWxsLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIhSC0+STAg4SDC92MS9zZXNzaW9ucxJwCg1VcGRhdGVTZXNzaW9uEiAuYXNrdGVsbC52MS5VcGRhdGVTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIogtPkkwIiOgEqMh0vdjEve3Nlc3Npb24ubmFtZT1zZXNzaW9ucy8qfRJoCg1EZWxldGVTZXNzaW9uEiAuYXNrdGVsbC52MS5EZWxldGVTZXNzaW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEve25hbWU9c2Vzc2lvbnMvKn0SXQoDQXNrEhYuYXNrdGVsbC52MS5Bc2tSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiJILT5JMCHjoBKiIZL3YxL3tuYW1lPXNlc3Npb25zLyp9OmFzaxJgCgRUZWxsEhcuYXNrdGVsbC52MS5UZWxsUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIiWC0+STAh86ASoiGi92MS97bmFtZT1zZXNzaW9ucy8qfTp0ZWxsEmAKBFN0ZXASFy5hc2t0ZWxsLnYxLlN0ZXBSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiJYLT5JMCHzoBKiIaL3YxL3tuYW1lPXNlc3Npb25zLyp9OnN0ZXASRwoIT3B0aW1pemUSGy5hc2t0ZWxsLnYxLk9wdGltaXplUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIgAoATABEmgKBlJlcG9ydBIZLmFza3RlbGwudjEuUmVwb3J0UmVxdWVzdBoaLmFza3RlbGwudjEuUmVwb3J0UmVzcG9uc2UiJ4LT5JMCIToBKiIcL3YxL3tuYW1lPXNlc3Npb25zLyp9OnJlcG9ydBJrCgtHZXRFc3RpbWF0ZRIeLmFza3RlbGwudjEuR2V0RXN0aW1hdGVSZXF1ZXN0GhQuYXNrdGVsbC52MS5Fc3RpbWF0ZSImgtPkkwIgEh4vdjEve25hbWU9c2Vzc2lvbnMvKn0vZXN0aW1hdGUScwoKTGlzdFRyaWFscxIdLmFza3RlbGwudjEuTGlzdFRyaWFsc1JlcXVlc3QaHi5hc2t0ZWxsLnYxLkxpc3RUcmlhbHNSZXNwb25zZSImgtPkkwIgEh4vdjEve3BhcmVudD1zZXNzaW9ucy8qfS90cmlhbHMSagoJRWRpdFNwYWNlEhwuYXNrdGVsbC52MS5FZGl0U3BhY2VSZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiqC0+STAiQ6ASoiHy92MS97bmFtZT1zZXNzaW9ucy8qfTplZGl0U3BhY2UScQoMQ29ycmVjdFRyaWFsEh8uYXNrdGVsbC52MS5Db3JyZWN0VHJpYWxSZXF1ZXN0GhEuYXNrdGVsbC52MS5UcmlhbCItgtPkkwInOgEqIiIvdjEve25hbWU9c2Vzc2lvbnMvKn06Y29ycmVjdFRyaWFsEm4KC0RlbGV0ZVRyaWFsEh4uYXNrdGVsbC52MS5EZWxldGVUcmlhbFJlcXVlc3QaES5hc2t0ZWxsLnYxLlRyaWFsIiyC0+STAiY6ASoiIS92MS97bmFtZT1zZXNzaW9ucy8qfTpkZWxldGVUcmlhbBKLAQoQTGlzdEF1ZGl0RW50cmllcxIjLmFza3RlbGwudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJC5hc2t0ZWxsLnYxLkxpc3RBdWRpdEVudHJpZXNSZXNwb25zZSIsgtPkkwImEiQvdjEve3BhcmVudD1zZXNzaW9ucy8qfS9hdWRpdEVudHJpZXMSYAoFV2F0Y2gSGC5hc2t0ZWxsLnYxLldhdGNoUmVxdWVzdBoWLmFza3RlbGwudjEuV2F0Y2hFdmVudCIjgtPkkwIdEhsvdjEve25hbWU9c2Vzc2lvbnMvKn06d2F0Y2gwARJpCgtGb3JrU2Vzc2lvbhIeLmFza3RlbGwudjEuRm9ya1Nlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiWC0+STAh86ASoiGi92MS97bmFtZT1zZXNzaW9ucy8qfTpmb3JrEnAKDUV4cG9ydFNlc3Npb24SIC5hc2t0ZWxsLnYxLkV4cG9ydFNlc3Npb25SZXF1ZXN0GhUuYXNrdGVsbC52MS5GaWxlQ2h1bmsiJILT5JMCHhIcL3YxL3tuYW1lPXNlc3Npb25zLyp9OmV4cG9ydDABEmgKDUltcG9ydFNlc3Npb24SIC5hc2t0ZWxsLnYxLkltcG9ydFNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIh6C0+STAhg6ASoiEy92MS9zZXNzaW9uczppbXBvcnQoARJjCgtMaXN0TWV0aG9kcxIeLmFza3RlbGwudjEuTGlzdE1ldGhvZHNSZXF1ZXN0Gh8uYXNrdGVsbC52MS5MaXN0TWV0aG9kc1Jlc3BvbnNlIhOC0+STAg0SCy92MS9tZXRob2RzElsKCUdldE1ldGhvZBIcLmFza3RlbGwudjEuR2V0TWV0aG9kUmVxdWVzdBoSLmFza3RlbGwudjEuTWV0aG9kIhyC0+STAhYSFC92MS97bmFtZT1tZXRob2RzLyp9YgZwcm90bzM", [file_asktell_v1_method, file_asktell_v1_query, file_asktell_v1_session, file_asktell_v1_space, file_asktell_v1_tensor, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct]);
 
 /**
  * @generated from message asktell.v1.CreateSessionRequest
@@ -657,6 +659,192 @@ export const ListTrialsResponseSchema: GenMessage<ListTrialsResponse> = /*@__PUR
   messageDesc(file_asktell_v1_service, 17);
 
 /**
+ * @generated from message asktell.v1.EditSpaceRequest
+ */
+export type EditSpaceRequest = Message<"asktell.v1.EditSpaceRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The whole new space, of kind search.
+   *
+   * @generated from field: asktell.v1.Space space = 2;
+   */
+  space?: Space | undefined;
+
+  /**
+   * Values that trials get for parameters which were not there before. What was evaluated without a parameter is taken as
+   * evaluated with this value.
+   *
+   * @generated from field: google.protobuf.Struct defaults = 3;
+   */
+  defaults?: JsonObject | undefined;
+
+  /**
+   * Trials that are not points of the new space are deleted. The edit is refused if there are any when false.
+   *
+   * @generated from field: bool drop_invalid = 4;
+   */
+  dropInvalid: boolean;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
+
+  /**
+   * @generated from field: int64 expected_revision = 7;
+   */
+  expectedRevision: bigint;
+};
+
+/**
+ * Describes the message asktell.v1.EditSpaceRequest.
+ * Use `create(EditSpaceRequestSchema)` to create a new message.
+ */
+export const EditSpaceRequestSchema: GenMessage<EditSpaceRequest> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 18);
+
+/**
+ * @generated from message asktell.v1.CorrectTrialRequest
+ */
+export type CorrectTrialRequest = Message<"asktell.v1.CorrectTrialRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: int64 trial = 2;
+   */
+  trial: bigint;
+
+  /**
+   * What should have been told, whole. Its query_id may be empty.
+   *
+   * @generated from field: asktell.v1.Observation observation = 3;
+   */
+  observation?: Observation | undefined;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+
+  /**
+   * @generated from field: int64 expected_revision = 6;
+   */
+  expectedRevision: bigint;
+};
+
+/**
+ * Describes the message asktell.v1.CorrectTrialRequest.
+ * Use `create(CorrectTrialRequestSchema)` to create a new message.
+ */
+export const CorrectTrialRequestSchema: GenMessage<CorrectTrialRequest> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 19);
+
+/**
+ * @generated from message asktell.v1.DeleteTrialRequest
+ */
+export type DeleteTrialRequest = Message<"asktell.v1.DeleteTrialRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: int64 trial = 2;
+   */
+  trial: bigint;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * @generated from field: int64 expected_revision = 5;
+   */
+  expectedRevision: bigint;
+};
+
+/**
+ * Describes the message asktell.v1.DeleteTrialRequest.
+ * Use `create(DeleteTrialRequestSchema)` to create a new message.
+ */
+export const DeleteTrialRequestSchema: GenMessage<DeleteTrialRequest> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 20);
+
+/**
+ * @generated from message asktell.v1.ListAuditEntriesRequest
+ */
+export type ListAuditEntriesRequest = Message<"asktell.v1.ListAuditEntriesRequest"> & {
+  /**
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * At most 10,000; 1,000 when 0.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message asktell.v1.ListAuditEntriesRequest.
+ * Use `create(ListAuditEntriesRequestSchema)` to create a new message.
+ */
+export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 21);
+
+/**
+ * @generated from message asktell.v1.ListAuditEntriesResponse
+ */
+export type ListAuditEntriesResponse = Message<"asktell.v1.ListAuditEntriesResponse"> & {
+  /**
+   * @generated from field: repeated asktell.v1.AuditEntry audit_entries = 1;
+   */
+  auditEntries: AuditEntry[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message asktell.v1.ListAuditEntriesResponse.
+ * Use `create(ListAuditEntriesResponseSchema)` to create a new message.
+ */
+export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 22);
+
+/**
  * @generated from message asktell.v1.WatchRequest
  */
 export type WatchRequest = Message<"asktell.v1.WatchRequest"> & {
@@ -678,7 +866,7 @@ export type WatchRequest = Message<"asktell.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 18);
+  messageDesc(file_asktell_v1_service, 23);
 
 /**
  * @generated from message asktell.v1.ForkSessionRequest
@@ -719,7 +907,7 @@ export type ForkSessionRequest = Message<"asktell.v1.ForkSessionRequest"> & {
  * Use `create(ForkSessionRequestSchema)` to create a new message.
  */
 export const ForkSessionRequestSchema: GenMessage<ForkSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 19);
+  messageDesc(file_asktell_v1_service, 24);
 
 /**
  * @generated from message asktell.v1.ExportSessionRequest
@@ -736,7 +924,7 @@ export type ExportSessionRequest = Message<"asktell.v1.ExportSessionRequest"> & 
  * Use `create(ExportSessionRequestSchema)` to create a new message.
  */
 export const ExportSessionRequestSchema: GenMessage<ExportSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 20);
+  messageDesc(file_asktell_v1_service, 25);
 
 /**
  * @generated from message asktell.v1.FileChunk
@@ -753,7 +941,7 @@ export type FileChunk = Message<"asktell.v1.FileChunk"> & {
  * Use `create(FileChunkSchema)` to create a new message.
  */
 export const FileChunkSchema: GenMessage<FileChunk> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 21);
+  messageDesc(file_asktell_v1_service, 26);
 
 /**
  * @generated from message asktell.v1.ImportSessionRequest
@@ -780,7 +968,7 @@ export type ImportSessionRequest = Message<"asktell.v1.ImportSessionRequest"> & 
  * Use `create(ImportSessionRequestSchema)` to create a new message.
  */
 export const ImportSessionRequestSchema: GenMessage<ImportSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 22);
+  messageDesc(file_asktell_v1_service, 27);
 
 /**
  * @generated from message asktell.v1.ListMethodsRequest
@@ -809,7 +997,7 @@ export type ListMethodsRequest = Message<"asktell.v1.ListMethodsRequest"> & {
  * Use `create(ListMethodsRequestSchema)` to create a new message.
  */
 export const ListMethodsRequestSchema: GenMessage<ListMethodsRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 23);
+  messageDesc(file_asktell_v1_service, 28);
 
 /**
  * @generated from message asktell.v1.ListMethodsResponse
@@ -831,7 +1019,7 @@ export type ListMethodsResponse = Message<"asktell.v1.ListMethodsResponse"> & {
  * Use `create(ListMethodsResponseSchema)` to create a new message.
  */
 export const ListMethodsResponseSchema: GenMessage<ListMethodsResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 24);
+  messageDesc(file_asktell_v1_service, 29);
 
 /**
  * @generated from message asktell.v1.GetMethodRequest
@@ -848,7 +1036,7 @@ export type GetMethodRequest = Message<"asktell.v1.GetMethodRequest"> & {
  * Use `create(GetMethodRequestSchema)` to create a new message.
  */
 export const GetMethodRequestSchema: GenMessage<GetMethodRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 25);
+  messageDesc(file_asktell_v1_service, 30);
 
 /**
  * Ask/tell optimization. Every mutation takes a request_id: a repeat gets the stored answer, the same id with
@@ -964,6 +1152,47 @@ export const Asktell: GenService<{
     methodKind: "unary";
     input: typeof ListTrialsRequestSchema;
     output: typeof ListTrialsResponseSchema;
+  },
+  /**
+   * Replaces the search space of a session: choices, ranges, constraints and parameters that were not there before. The
+   * method starts anew from the trials.
+   *
+   * @generated from rpc asktell.v1.Asktell.EditSpace
+   */
+  editSpace: {
+    methodKind: "unary";
+    input: typeof EditSpaceRequestSchema;
+    output: typeof SessionSchema;
+  },
+  /**
+   * Replaces what was told of a trial. The method starts anew from the trials.
+   *
+   * @generated from rpc asktell.v1.Asktell.CorrectTrial
+   */
+  correctTrial: {
+    methodKind: "unary";
+    input: typeof CorrectTrialRequestSchema;
+    output: typeof TrialSchema;
+  },
+  /**
+   * Ends a trial that runs; makes the method forget one that was told. It stays in the list, as deleted.
+   *
+   * @generated from rpc asktell.v1.Asktell.DeleteTrial
+   */
+  deleteTrial: {
+    methodKind: "unary";
+    input: typeof DeleteTrialRequestSchema;
+    output: typeof TrialSchema;
+  },
+  /**
+   * Who changed what by hand, oldest first.
+   *
+   * @generated from rpc asktell.v1.Asktell.ListAuditEntries
+   */
+  listAuditEntries: {
+    methodKind: "unary";
+    input: typeof ListAuditEntriesRequestSchema;
+    output: typeof ListAuditEntriesResponseSchema;
   },
   /**
    * Events from a revision on, then as they happen. Server-sent events over HTTP.

@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/session.proto.
  */
 export const file_asktell_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Chhhc2t0ZWxsL3YxL3Nlc3Npb24ucHJvdG8SCmFza3RlbGwudjEiQwoJT2JqZWN0aXZlEgwKBG5hbWUYASABKAkSKAoJZGlyZWN0aW9uGAIgASgOMhUuYXNrdGVsbC52MS5EaXJlY3Rpb24iWwoGQnVkZ2V0EhcKD21heF9ldmFsdWF0aW9ucxgBIAEoAxIRCgltYXhfY2FsbHMYAiABKAMSEgoKbWF4X3Rva2VucxgDIAEoAxIRCgltYXhfbW9uZXkYBCABKAEiRQoKUHJ1bmVyU3BlYxIOCgZtZXRob2QYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJCCgRUYXNrEhMKC2Rlc2NyaXB0aW9uGAEgASgJEiUKCGV4YW1wbGVzGAIgAygLMhMuYXNrdGVsbC52MS5FeGFtcGxlIioKB0V4YW1wbGUSDQoFaW5wdXQYASABKAkSEAoIZXhwZWN0ZWQYAiABKAkiKwoIUmVzb2x2ZXISEAoIZW5kcG9pbnQYASABKAkSDQoFbW9kZWwYAiABKAkiegoJRW5jb2RpbmdzEiQKCWdyYWRpZW50cxgBIAMoDjIRLmFza3RlbGwudjEuRHR5cGUSJQoKcGFyYW1ldGVycxgCIAMoDjIRLmFza3RlbGwudjEuRHR5cGUSFAoHZGVuc2l0eRgDIAEoAUgAiAEBQgoKCF9kZW5zaXR5IqEHCgdTZXNzaW9uEgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBm1ldGhvZBgDIAEoCRInCgZjb25maWcYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXNwYWNlGAUgASgLMhEuYXNrdGVsbC52MS5TcGFjZRIpCgpvYmplY3RpdmVzGAYgAygLMhUuYXNrdGVsbC52MS5PYmplY3RpdmUSEwoLY29uc3RyYWludHMYByADKAkSHgoEdGFzaxgIIAEoCzIQLmFza3RlbGwudjEuVGFzaxImCgZwcnVuZXIYCSABKAsyFi5hc2t0ZWxsLnYxLlBydW5lclNwZWMSIgoGYnVkZ2V0GAogASgLMhIuYXNrdGVsbC52MS5CdWRnZXQSKgoKZHVyYWJpbGl0eRgLIAEoDjIWLmFza3RlbGwudjEuRHVyYWJpbGl0eRImCghyZXNvbHZlchgMIAEoCzIULmFza3RlbGwudjEuUmVzb2x2ZXISEQoEc2VlZBgNIAEoA0gAiAEBEigKBWxlYXNlGA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KBmxhYmVscxgPIAMoCzIfLmFza3RlbGwudjEuU2Vzc2lvbi5MYWJlbHNFbnRyeRIOCgZvZmZlcnMYECADKAkSKAoJZW5jb2RpbmdzGBEgASgLMhUuYXNrdGVsbC52MS5FbmNvZGluZ3MSJwoFc3RhdGUYFCABKA4yGC5hc2t0ZWxsLnYxLlNlc3Npb25TdGF0ZRIWCg5zdGF0dXNfbWVzc2FnZRgVIAEoCRIQCghyZXZpc2lvbhgWIAEoAxITCgtjb25maWdfaGFzaBgXIAEoCRIvCgtjcmVhdGVfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBmNvdW50cxgaIAEoCzISLmFza3RlbGwudjEuQ291bnRzEiAKBXVzYWdlGBsgASgLMhEuYXNrdGVsbC52MS5Vc2FnZRITCgtmb3JrZWRfZnJvbRgcIAEoCRISCgpzdGF0ZV9oYXNoGB0gASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3NlZWQiUwoGQ291bnRzEg0KBWFza2VkGAEgASgDEgwKBHRvbGQYAiABKAMSDAoEb3BlbhgDIAEoAxIOCgZmYWlsZWQYBCABKAMSDgoGcHJ1bmVkGAUgASgDIscBCghFc3RpbWF0ZRIMCgRraW5kGAEgASgJEikKBnBvaW50cxgCIAMoCzIZLmFza3RlbGwudjEuRXN0aW1hdGVQb2ludBIMCgRzdGVwGAMgASgDEjIKB21ldHJpY3MYBCADKAsyIS5hc2t0ZWxsLnYxLkVzdGltYXRlLk1ldHJpY3NFbnRyeRIQCghyZXZpc2lvbhgFIAEoAxouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJfCg1Fc3RpbWF0ZVBvaW50EiAKBXBvaW50GAEgASgLMhEuYXNrdGVsbC52MS5Qb2ludBIOCgZ2YWx1ZXMYAiADKAESEgoFdHJpYWwYAyABKANIAIgBAUIICgZfdHJpYWwi5gIKCldhdGNoRXZlbnQSEAoIcmV2aXNpb24YASABKAMSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdHlwZRgDIAEoCRIQCghxdWVyeV9pZBgEIAEoCRISCgV0cmlhbBgFIAEoA0gAiAEBEi0KBnN0YXR1cxgGIAEoDjIdLmFza3RlbGwudjEuT2JzZXJ2YXRpb25TdGF0dXMSDgoGdmFsdWVzGAcgAygBEhEKBGJlc3QYCCABKAFIAYgBARI0CgdtZXRyaWNzGAkgAygLMiMuYXNrdGVsbC52MS5XYXRjaEV2ZW50Lk1ldHJpY3NFbnRyeRIPCgdtZXNzYWdlGAogASgJEgwKBG1vcmUYCyABKAgaLgoMTWV0cmljc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCCAoGX3RyaWFsQgcKBV9iZXN0KlYKCURpcmVjdGlvbhIZChVESVJFQ1RJT05fVU5TUEVDSUZJRUQQABIWChJESVJFQ1RJT05fTUlOSU1JWkUQARIWChJESVJFQ1RJT05fTUFYSU1JWkUQAip6CgxTZXNzaW9uU3RhdGUSHQoZU0VTU0lPTl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNFU1NJT05fU1RBVEVfUlVOTklORxABEhYKElNFU1NJT05fU1RBVEVfRE9ORRACEhgKFFNFU1NJT05fU1RBVEVfUEFVU0VEEAMqWQoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASFgoSRFVSQUJJTElUWV9KT1VSTkFMEAESFwoTRFVSQUJJTElUWV9TTkFQU0hPVBACYgZwcm90bzM", [file_asktell_v1_query, file_asktell_v1_space, file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Chhhc2t0ZWxsL3YxL3Nlc3Npb24ucHJvdG8SCmFza3RlbGwudjEiQwoJT2JqZWN0aXZlEgwKBG5hbWUYASABKAkSKAoJZGlyZWN0aW9uGAIgASgOMhUuYXNrdGVsbC52MS5EaXJlY3Rpb24iWwoGQnVkZ2V0EhcKD21heF9ldmFsdWF0aW9ucxgBIAEoAxIRCgltYXhfY2FsbHMYAiABKAMSEgoKbWF4X3Rva2VucxgDIAEoAxIRCgltYXhfbW9uZXkYBCABKAEiRQoKUHJ1bmVyU3BlYxIOCgZtZXRob2QYASABKAkSJwoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJCCgRUYXNrEhMKC2Rlc2NyaXB0aW9uGAEgASgJEiUKCGV4YW1wbGVzGAIgAygLMhMuYXNrdGVsbC52MS5FeGFtcGxlIioKB0V4YW1wbGUSDQoFaW5wdXQYASABKAkSEAoIZXhwZWN0ZWQYAiABKAkiKwoIUmVzb2x2ZXISEAoIZW5kcG9pbnQYASABKAkSDQoFbW9kZWwYAiABKAkiegoJRW5jb2RpbmdzEiQKCWdyYWRpZW50cxgBIAMoDjIRLmFza3RlbGwudjEuRHR5cGUSJQoKcGFyYW1ldGVycxgCIAMoDjIRLmFza3RlbGwudjEuRHR5cGUSFAoHZGVuc2l0eRgDIAEoAUgAiAEBQgoKCF9kZW5zaXR5IrMHCgdTZXNzaW9uEgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBm1ldGhvZBgDIAEoCRInCgZjb25maWcYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBXNwYWNlGAUgASgLMhEuYXNrdGVsbC52MS5TcGFjZRIpCgpvYmplY3RpdmVzGAYgAygLMhUuYXNrdGVsbC52MS5PYmplY3RpdmUSEwoLY29uc3RyYWludHMYByADKAkSHgoEdGFzaxgIIAEoCzIQLmFza3RlbGwudjEuVGFzaxImCgZwcnVuZXIYCSABKAsyFi5hc2t0ZWxsLnYxLlBydW5lclNwZWMSIgoGYnVkZ2V0GAogASgLMhIuYXNrdGVsbC52MS5CdWRnZXQSKgoKZHVyYWJpbGl0eRgLIAEoDjIWLmFza3RlbGwudjEuRHVyYWJpbGl0eRImCghyZXNvbHZlchgMIAEoCzIULmFza3RlbGwudjEuUmVzb2x2ZXISEQoEc2VlZBgNIAEoA0gAiAEBEigKBWxlYXNlGA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KBmxhYmVscxgPIAMoCzIfLmFza3RlbGwudjEuU2Vzc2lvbi5MYWJlbHNFbnRyeRIOCgZvZmZlcnMYECADKAkSKAoJZW5jb2RpbmdzGBEgASgLMhUuYXNrdGVsbC52MS5FbmNvZGluZ3MSEAoIcHJlZmV0Y2gYEiABKAUSJwoFc3RhdGUYFCABKA4yGC5hc2t0ZWxsLnYxLlNlc3Npb25TdGF0ZRIWCg5zdGF0dXNfbWVzc2FnZRgVIAEoCRIQCghyZXZpc2lvbhgWIAEoAxITCgtjb25maWdfaGFzaBgXIAEoCRIvCgtjcmVhdGVfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBmNvdW50cxgaIAEoCzISLmFza3RlbGwudjEuQ291bnRzEiAKBXVzYWdlGBsgASgLMhEuYXNrdGVsbC52MS5Vc2FnZRITCgtmb3JrZWRfZnJvbRgcIAEoCRISCgpzdGF0ZV9oYXNoGB0gASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3NlZWQiUwoGQ291bnRzEg0KBWFza2VkGAEgASgDEgwKBHRvbGQYAiABKAMSDAoEb3BlbhgDIAEoAxIOCgZmYWlsZWQYBCABKAMSDgoGcHJ1bmVkGAUgASgDIscBCghFc3RpbWF0ZRIMCgRraW5kGAEgASgJEikKBnBvaW50cxgCIAMoCzIZLmFza3RlbGwudjEuRXN0aW1hdGVQb2ludBIMCgRzdGVwGAMgASgDEjIKB21ldHJpY3MYBCADKAsyIS5hc2t0ZWxsLnYxLkVzdGltYXRlLk1ldHJpY3NFbnRyeRIQCghyZXZpc2lvbhgFIAEoAxouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJfCg1Fc3RpbWF0ZVBvaW50EiAKBXBvaW50GAEgASgLMhEuYXNrdGVsbC52MS5Qb2ludBIOCgZ2YWx1ZXMYAiADKAESEgoFdHJpYWwYAyABKANIAIgBAUIICgZfdHJpYWwi5gIKCldhdGNoRXZlbnQSEAoIcmV2aXNpb24YASABKAMSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdHlwZRgDIAEoCRIQCghxdWVyeV9pZBgEIAEoCRISCgV0cmlhbBgFIAEoA0gAiAEBEi0KBnN0YXR1cxgGIAEoDjIdLmFza3RlbGwudjEuT2JzZXJ2YXRpb25TdGF0dXMSDgoGdmFsdWVzGAcgAygBEhEKBGJlc3QYCCABKAFIAYgBARI0CgdtZXRyaWNzGAkgAygLMiMuYXNrdGVsbC52MS5XYXRjaEV2ZW50Lk1ldHJpY3NFbnRyeRIPCgdtZXNzYWdlGAogASgJEgwKBG1vcmUYCyABKAgaLgoMTWV0cmljc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCCAoGX3RyaWFsQgcKBV9iZXN0IuoBCgpBdWRpdEVudHJ5EhAKCHJldmlzaW9uGAEgASgDEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXByaW5jaXBhbBgDIAEoCRIOCgZhY3Rpb24YBCABKAkSEgoFdHJpYWwYBSABKANIAIgBARIOCgZyZWFzb24YBiABKAkSJwoGYmVmb3JlGAcgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBImCgVhZnRlchgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCCAoGX3RyaWFsKlYKCURpcmVjdGlvbhIZChVESVJFQ1RJT05fVU5TUEVDSUZJRUQQABIWChJESVJFQ1RJT05fTUlOSU1JWkUQARIWChJESVJFQ1RJT05fTUFYSU1JWkUQAip6CgxTZXNzaW9uU3RhdGUSHQoZU0VTU0lPTl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNFU1NJT05fU1RBVEVfUlVOTklORxABEhYKElNFU1NJT05fU1RBVEVfRE9ORRACEhgKFFNFU1NJT05fU1RBVEVfUEFVU0VEEAMqWQoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASFgoSRFVSQUJJTElUWV9KT1VSTkFMEAESFwoTRFVSQUJJTElUWV9TTkFQU0hPVBACYgZwcm90bzM", [file_asktell_v1_query, file_asktell_v1_space, file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message asktell.v1.Objective
@@ -317,6 +317,14 @@ export type Session = Message<"asktell.v1.Session"> & {
   encodings?: Encodings | undefined;
 
   /**
+   * Suggestions that are made ahead, while workers evaluate, so that an ask finds them ready. Each was made without what
+   * was told since. None when 0.
+   *
+   * @generated from field: int32 prefetch = 18;
+   */
+  prefetch: number;
+
+  /**
    * Set by the server.
    *
    * @generated from field: asktell.v1.SessionState state = 20;
@@ -504,7 +512,7 @@ export type WatchEvent = Message<"asktell.v1.WatchEvent"> & {
   time?: Timestamp | undefined;
 
   /**
-   * created, asked, told, reported, reconfigured, expired, done.
+   * created, asked, told, reported, reconfigured, expired, edited, corrected, deleted, done.
    *
    * @generated from field: string type = 3;
    */
@@ -561,6 +569,68 @@ export type WatchEvent = Message<"asktell.v1.WatchEvent"> & {
  */
 export const WatchEventSchema: GenMessage<WatchEvent> = /*@__PURE__*/
   messageDesc(file_asktell_v1_session, 11);
+
+/**
+ * A change that somebody made by hand.
+ *
+ * @generated from message asktell.v1.AuditEntry
+ */
+export type AuditEntry = Message<"asktell.v1.AuditEntry"> & {
+  /**
+   * @generated from field: int64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Name of the key that the call came with; anonymous on a server without keys.
+   *
+   * @generated from field: string principal = 3;
+   */
+  principal: string;
+
+  /**
+   * edit_space, correct_trial, delete_trial, enqueue, update.
+   *
+   * @generated from field: string action = 4;
+   */
+  action: string;
+
+  /**
+   * @generated from field: optional int64 trial = 5;
+   */
+  trial?: bigint | undefined;
+
+  /**
+   * What the caller gave as the reason.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * What was there, and what is there now.
+   *
+   * @generated from field: google.protobuf.Struct before = 7;
+   */
+  before?: JsonObject | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Struct after = 8;
+   */
+  after?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message asktell.v1.AuditEntry.
+ * Use `create(AuditEntrySchema)` to create a new message.
+ */
+export const AuditEntrySchema: GenMessage<AuditEntry> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_session, 12);
 
 /**
  * @generated from enum asktell.v1.Direction

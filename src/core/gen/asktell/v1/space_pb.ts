@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/space.proto.
  */
 export const file_asktell_v1_space: GenFile = /*@__PURE__*/
-  fileDesc("ChZhc2t0ZWxsL3YxL3NwYWNlLnByb3RvEgphc2t0ZWxsLnYxIrUBCgVTcGFjZRIqCgd0ZW5zb3JzGAEgASgLMhcuYXNrdGVsbC52MS5UZW5zb3JTcGFjZUgAEikKBnNlYXJjaBgCIAEoCzIXLmFza3RlbGwudjEuU2VhcmNoU3BhY2VIABIlCgR0ZXh0GAMgASgLMhUuYXNrdGVsbC52MS5UZXh0U3BhY2VIABImCgVpdGVtcxgEIAEoCzIVLmFza3RlbGwudjEuSXRlbVNwYWNlSABCBgoEa2luZCKSAQoLVGVuc29yU3BhY2USJwoHdGVuc29ycxgBIAMoCzIWLmFza3RlbGwudjEuVGVuc29yU3BlYxIkCgdpbml0aWFsGAIgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzEhAKA2xvdxgDIAEoAUgAiAEBEhEKBGhpZ2gYBCABKAFIAYgBAUIGCgRfbG93QgcKBV9oaWdoIjgKC1NlYXJjaFNwYWNlEikKCnBhcmFtZXRlcnMYASADKAsyFS5hc2t0ZWxsLnYxLlBhcmFtZXRlciLtAQoJUGFyYW1ldGVyEgwKBG5hbWUYASABKAkSKAoJY29uZGl0aW9uGAIgASgLMhUuYXNrdGVsbC52MS5Db25kaXRpb24SJwoFZmxvYXQYAyABKAsyFi5hc2t0ZWxsLnYxLkZsb2F0UmFuZ2VIABIjCgNpbnQYBCABKAsyFC5hc2t0ZWxsLnYxLkludFJhbmdlSAASKgoLY2F0ZWdvcmljYWwYBSABKAsyEy5hc2t0ZWxsLnYxLkNob2ljZXNIABImCgdvcmRpbmFsGAYgASgLMhMuYXNrdGVsbC52MS5DaG9pY2VzSABCBgoEdHlwZSJQCgpGbG9hdFJhbmdlEgsKA2xvdxgBIAEoARIMCgRoaWdoGAIgASgBEgsKA2xvZxgDIAEoCBIRCgRzdGVwGAQgASgBSACIAQFCBwoFX3N0ZXAiTgoISW50UmFuZ2USCwoDbG93GAEgASgDEgwKBGhpZ2gYAiABKAMSCwoDbG9nGAMgASgIEhEKBHN0ZXAYBCABKANIAIgBAUIHCgVfc3RlcCIyCgdDaG9pY2VzEicKB2Nob2ljZXMYASADKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiQwoJQ29uZGl0aW9uEg4KBnBhcmVudBgBIAEoCRImCgZ2YWx1ZXMYAiADKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiOgoJVGV4dFNwYWNlEi0KCmNvbXBvbmVudHMYASADKAsyGS5hc2t0ZWxsLnYxLlRleHRDb21wb25lbnQiQgoNVGV4dENvbXBvbmVudBIMCgRuYW1lGAEgASgJEg8KB2luaXRpYWwYAiABKAkSEgoKbWF4X2xlbmd0aBgDIAEoBSIsCglJdGVtU3BhY2USHwoFaXRlbXMYASADKAsyEC5hc2t0ZWxsLnYxLkl0ZW0iMwoESXRlbRIKCgJpZBgBIAEoCRINCgVsYWJlbBgCIAEoCRIQCghmZWF0dXJlcxgDIAMoAWIGcHJvdG8z", [file_asktell_v1_tensor, file_google_protobuf_struct]);
+  fileDesc("ChZhc2t0ZWxsL3YxL3NwYWNlLnByb3RvEgphc2t0ZWxsLnYxIrUBCgVTcGFjZRIqCgd0ZW5zb3JzGAEgASgLMhcuYXNrdGVsbC52MS5UZW5zb3JTcGFjZUgAEikKBnNlYXJjaBgCIAEoCzIXLmFza3RlbGwudjEuU2VhcmNoU3BhY2VIABIlCgR0ZXh0GAMgASgLMhUuYXNrdGVsbC52MS5UZXh0U3BhY2VIABImCgVpdGVtcxgEIAEoCzIVLmFza3RlbGwudjEuSXRlbVNwYWNlSABCBgoEa2luZCKSAQoLVGVuc29yU3BhY2USJwoHdGVuc29ycxgBIAMoCzIWLmFza3RlbGwudjEuVGVuc29yU3BlYxIkCgdpbml0aWFsGAIgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzEhAKA2xvdxgDIAEoAUgAiAEBEhEKBGhpZ2gYBCABKAFIAYgBAUIGCgRfbG93QgcKBV9oaWdoIm4KC1NlYXJjaFNwYWNlEikKCnBhcmFtZXRlcnMYASADKAsyFS5hc2t0ZWxsLnYxLlBhcmFtZXRlchI0Cgtjb25zdHJhaW50cxgCIAMoCzIfLmFza3RlbGwudjEuUGFyYW1ldGVyQ29uc3RyYWludCKRAQoTUGFyYW1ldGVyQ29uc3RyYWludBIuCgZsaW5lYXIYASABKAsyHC5hc2t0ZWxsLnYxLkxpbmVhckNvbnN0cmFpbnRIABIUCgpleHByZXNzaW9uGAIgASgJSAASLAoJZm9yYmlkZGVuGAMgASgLMhcuYXNrdGVsbC52MS5Db21iaW5hdGlvbkgAQgYKBGtpbmQinAEKEExpbmVhckNvbnN0cmFpbnQSRAoMY29lZmZpY2llbnRzGAEgAygLMi4uYXNrdGVsbC52MS5MaW5lYXJDb25zdHJhaW50LkNvZWZmaWNpZW50c0VudHJ5Eg0KBWJvdW5kGAIgASgBGjMKEUNvZWZmaWNpZW50c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiNAoLQ29tYmluYXRpb24SJQoGdmFsdWVzGAEgAygLMhUuYXNrdGVsbC52MS5Db25kaXRpb24imQIKCVBhcmFtZXRlchIMCgRuYW1lGAEgASgJEigKCWNvbmRpdGlvbhgCIAEoCzIVLmFza3RlbGwudjEuQ29uZGl0aW9uEicKBWZsb2F0GAMgASgLMhYuYXNrdGVsbC52MS5GbG9hdFJhbmdlSAASIwoDaW50GAQgASgLMhQuYXNrdGVsbC52MS5JbnRSYW5nZUgAEioKC2NhdGVnb3JpY2FsGAUgASgLMhMuYXNrdGVsbC52MS5DaG9pY2VzSAASJgoHb3JkaW5hbBgGIAEoCzITLmFza3RlbGwudjEuQ2hvaWNlc0gAEioKC3Blcm11dGF0aW9uGAcgASgLMhMuYXNrdGVsbC52MS5DaG9pY2VzSABCBgoEdHlwZSJQCgpGbG9hdFJhbmdlEgsKA2xvdxgBIAEoARIMCgRoaWdoGAIgASgBEgsKA2xvZxgDIAEoCBIRCgRzdGVwGAQgASgBSACIAQFCBwoFX3N0ZXAiTgoISW50UmFuZ2USCwoDbG93GAEgASgDEgwKBGhpZ2gYAiABKAMSCwoDbG9nGAMgASgIEhEKBHN0ZXAYBCABKANIAIgBAUIHCgVfc3RlcCIyCgdDaG9pY2VzEicKB2Nob2ljZXMYASADKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiQwoJQ29uZGl0aW9uEg4KBnBhcmVudBgBIAEoCRImCgZ2YWx1ZXMYAiADKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUiOgoJVGV4dFNwYWNlEi0KCmNvbXBvbmVudHMYASADKAsyGS5hc2t0ZWxsLnYxLlRleHRDb21wb25lbnQiQgoNVGV4dENvbXBvbmVudBIMCgRuYW1lGAEgASgJEg8KB2luaXRpYWwYAiABKAkSEgoKbWF4X2xlbmd0aBgDIAEoBSIsCglJdGVtU3BhY2USHwoFaXRlbXMYASADKAsyEC5hc2t0ZWxsLnYxLkl0ZW0iMwoESXRlbRIKCgJpZBgBIAEoCRINCgVsYWJlbBgCIAEoCRIQCghmZWF0dXJlcxgDIAMoAWIGcHJvdG8z", [file_asktell_v1_tensor, file_google_protobuf_struct]);
 
 /**
  * What is optimized.
@@ -107,6 +107,13 @@ export type SearchSpace = Message<"asktell.v1.SearchSpace"> & {
    * @generated from field: repeated asktell.v1.Parameter parameters = 1;
    */
   parameters: Parameter[];
+
+  /**
+   * All of them hold at every point that is asked or told.
+   *
+   * @generated from field: repeated asktell.v1.ParameterConstraint constraints = 2;
+   */
+  constraints: ParameterConstraint[];
 };
 
 /**
@@ -115,6 +122,89 @@ export type SearchSpace = Message<"asktell.v1.SearchSpace"> & {
  */
 export const SearchSpaceSchema: GenMessage<SearchSpace> = /*@__PURE__*/
   messageDesc(file_asktell_v1_space, 2);
+
+/**
+ * What must hold between parameters. It holds as well where a parameter that it names is not active.
+ *
+ * @generated from message asktell.v1.ParameterConstraint
+ */
+export type ParameterConstraint = Message<"asktell.v1.ParameterConstraint"> & {
+  /**
+   * @generated from oneof asktell.v1.ParameterConstraint.kind
+   */
+  kind: {
+    /**
+     * @generated from field: asktell.v1.LinearConstraint linear = 1;
+     */
+    value: LinearConstraint;
+    case: "linear";
+  } | {
+    /**
+     * A comparison of numbers, parameters and functions of these, such as "width * depth <= 4096"; parts may be joined by
+     * and, or, not. Functions: abs, ceil, cos, exp, floor, log, log10, log2, max, min, round, sign, sin, sqrt, tan, tanh.
+     *
+     * @generated from field: string expression = 2;
+     */
+    value: string;
+    case: "expression";
+  } | {
+    /**
+     * @generated from field: asktell.v1.Combination forbidden = 3;
+     */
+    value: Combination;
+    case: "forbidden";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message asktell.v1.ParameterConstraint.
+ * Use `create(ParameterConstraintSchema)` to create a new message.
+ */
+export const ParameterConstraintSchema: GenMessage<ParameterConstraint> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_space, 3);
+
+/**
+ * The sum of coefficient times value is at most the bound. Of floats and ints.
+ *
+ * @generated from message asktell.v1.LinearConstraint
+ */
+export type LinearConstraint = Message<"asktell.v1.LinearConstraint"> & {
+  /**
+   * @generated from field: map<string, double> coefficients = 1;
+   */
+  coefficients: { [key: string]: number };
+
+  /**
+   * @generated from field: double bound = 2;
+   */
+  bound: number;
+};
+
+/**
+ * Describes the message asktell.v1.LinearConstraint.
+ * Use `create(LinearConstraintSchema)` to create a new message.
+ */
+export const LinearConstraintSchema: GenMessage<LinearConstraint> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_space, 4);
+
+/**
+ * Every one of these parameters has one of its values.
+ *
+ * @generated from message asktell.v1.Combination
+ */
+export type Combination = Message<"asktell.v1.Combination"> & {
+  /**
+   * @generated from field: repeated asktell.v1.Condition values = 1;
+   */
+  values: Condition[];
+};
+
+/**
+ * Describes the message asktell.v1.Combination.
+ * Use `create(CombinationSchema)` to create a new message.
+ */
+export const CombinationSchema: GenMessage<Combination> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_space, 5);
 
 /**
  * @generated from message asktell.v1.Parameter
@@ -163,6 +253,14 @@ export type Parameter = Message<"asktell.v1.Parameter"> & {
      */
     value: Choices;
     case: "ordinal";
+  } | {
+    /**
+     * The items in any order; a value is a list of all of them.
+     *
+     * @generated from field: asktell.v1.Choices permutation = 7;
+     */
+    value: Choices;
+    case: "permutation";
   } | { case: undefined; value?: undefined };
 };
 
@@ -171,7 +269,7 @@ export type Parameter = Message<"asktell.v1.Parameter"> & {
  * Use `create(ParameterSchema)` to create a new message.
  */
 export const ParameterSchema: GenMessage<Parameter> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 3);
+  messageDesc(file_asktell_v1_space, 6);
 
 /**
  * @generated from message asktell.v1.FloatRange
@@ -205,7 +303,7 @@ export type FloatRange = Message<"asktell.v1.FloatRange"> & {
  * Use `create(FloatRangeSchema)` to create a new message.
  */
 export const FloatRangeSchema: GenMessage<FloatRange> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 4);
+  messageDesc(file_asktell_v1_space, 7);
 
 /**
  * @generated from message asktell.v1.IntRange
@@ -237,7 +335,7 @@ export type IntRange = Message<"asktell.v1.IntRange"> & {
  * Use `create(IntRangeSchema)` to create a new message.
  */
 export const IntRangeSchema: GenMessage<IntRange> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 5);
+  messageDesc(file_asktell_v1_space, 8);
 
 /**
  * @generated from message asktell.v1.Choices
@@ -256,7 +354,7 @@ export type Choices = Message<"asktell.v1.Choices"> & {
  * Use `create(ChoicesSchema)` to create a new message.
  */
 export const ChoicesSchema: GenMessage<Choices> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 6);
+  messageDesc(file_asktell_v1_space, 9);
 
 /**
  * @generated from message asktell.v1.Condition
@@ -278,7 +376,7 @@ export type Condition = Message<"asktell.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 7);
+  messageDesc(file_asktell_v1_space, 10);
 
 /**
  * Text components: a prompt, an instruction, a set of both.
@@ -297,7 +395,7 @@ export type TextSpace = Message<"asktell.v1.TextSpace"> & {
  * Use `create(TextSpaceSchema)` to create a new message.
  */
 export const TextSpaceSchema: GenMessage<TextSpace> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 8);
+  messageDesc(file_asktell_v1_space, 11);
 
 /**
  * @generated from message asktell.v1.TextComponent
@@ -326,7 +424,7 @@ export type TextComponent = Message<"asktell.v1.TextComponent"> & {
  * Use `create(TextComponentSchema)` to create a new message.
  */
 export const TextComponentSchema: GenMessage<TextComponent> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 9);
+  messageDesc(file_asktell_v1_space, 12);
 
 /**
  * A fixed set of things to choose from.
@@ -345,7 +443,7 @@ export type ItemSpace = Message<"asktell.v1.ItemSpace"> & {
  * Use `create(ItemSpaceSchema)` to create a new message.
  */
 export const ItemSpaceSchema: GenMessage<ItemSpace> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 10);
+  messageDesc(file_asktell_v1_space, 13);
 
 /**
  * @generated from message asktell.v1.Item
@@ -372,5 +470,5 @@ export type Item = Message<"asktell.v1.Item"> & {
  * Use `create(ItemSchema)` to create a new message.
  */
 export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_space, 11);
+  messageDesc(file_asktell_v1_space, 14);
 

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import { method } from '../../../src/blackbox/auto/auto.js'
+import { planFor } from '../../../src/blackbox/auto/choose.js'
+import { evaluate, fitQuadratic, minimizeQuadratic } from '../../../src/blackbox/auto/quadratic.js'
+import type { Run } from '../../../src/core/method.js'
+import type { Event, Query } from '../../../src/core/query.js'
+import { Rng, rngStream } from '../../../src/core/rng.js'
+import type { Parameter, Params, Problem } from '../../../src/core/space.js'
+
+const floats = (d: number): Parameter[] =>
+  Array.from({ length: d }, (_, i) => ({ name: `x${i}`, type: 'float', low: -5, high: 5 }))
+const problemOf = (parameters: Parameter[], objectives = 1, constraints: string[] = []): Problem => ({
+  space: { kind: 'search', parameters },
+  objectives: Array.from({ length: objectives }, (_, i) => ({ name: `f${i}`, direction: 'minimize' })),
+  constraints,
+})
+const stages = (problem: Problem, maxEvaluations?: number) =>
+  planFor(problem, maxEvaluations).stages.map(({ id }) => id)
+const paramsOf = (query: Query) => (query.points[0] as { params: Params }).params
+
+/** Drives the method one query at a time. `f` gives undefined for an evaluation that failed. */
+function drive(problem: Problem, evaluations: number, f: (params: Params) => number | undefined) {
+  const run: Run<ReturnType<typeof method.config.parse>> = {
+    config: method.config.parse({}),
+    problem,
+    engine: 'wasm',
+    memo: new Map(),
+  }
+  let state = method.init(run, 1)
+  const queries: Query[] = []
+  let events: Event[] = []
+  for (let i = 0; i < evaluations; i++) {
+    const outcome = method.step(run, state, [...events, { type: 'capacity', count: 1 }])
+    state = outcome.state
+    const [query] = outcome.queries
+    queries.push(query)
+    const value = f(paramsOf(query))
+    const observation =
+      value === undefined
+        ? ({ queryId: query.id, status: 'failed' } as const)
+        : ({ queryId: query.id, status: 'ok', values: [[value]] } as const)
+    events = [{ type: 'observation', query, observation }]
+  }
+  state = method.step(run, state, events).state
+  return { queries, estimate: method.estimate(run, state) }
+}
+const sphere = (params: Params) => Object.values(params).reduce<number>((sum, x) => sum + (Number(x) - 1) ** 2, 0)
+
+describe('the choice', () => {
+  it('follows the space, the objectives and the budget', () => {
+    const kind: Parameter = { name: 'kind', type: 'categorical', choices: ['a', 'b'] }
+    const order: Parameter = { name: 'order', type: 'permutation', items: ['a', 'b', 'c'] }
+    expect(stages(problemOf(floats(5)))).toEqual(['gp', 'cma-es', 'genetic', 'random'])
+    expect(stages(problemOf([...floats(2), kind]))[0]).toBe('gp')
+    expect(stages(problemOf([...floats(2), kind]))).not.toContain('cma-es')
+    expect(stages(problemOf([order]))).toContain('genetic')
+    expect(stages(problemOf(floats(100)))[0]).toBe('cma-es')
+    expect(stages(problemOf(floats(2), 2))).toEqual(['nsga2'])
+    expect(stages(problemOf(floats(2), 4))).toEqual(['nsga3'])
+    expect(stages(problemOf(floats(2), 1, ['c']))[0]).toBe('gp-bo')
+    expect(planFor(problemOf(floats(2), 2), 100).stages[0].config).toEqual({ populationSize: 12 })
+  })
+
+  it('says with every query who asks and why, and counts what each has won', () => {
+    const { queries, estimate } = drive(problemOf(floats(3)), 60, sphere)
+    const members = new Set(queries.map(({ purpose }) => purpose?.split(':')[0]))
+    expect(members).toEqual(new Set(['gp', 'trust-region']))
+    expect(queries[0].purpose).toBe('gp: 3 coordinates and few values: a Gaussian process uses each of them')
+    const { metrics = {} } = estimate
+    expect(metrics['gp evaluations'] + metrics['trust-region evaluations']).toBe(60)
+    expect(estimate.points[0].values?.[0]).toBeLessThan(1e-8)
+  })
+})
+
+describe('turns', () => {
+  it('go on where evaluations fail', () => {
+    let count = 0
+    const flaky = (params: Params) => (++count % 3 === 0 ? undefined : sphere(params))
+    const { queries, estimate } = drive(problemOf(floats(2)), 90, flaky)
+    expect(queries.slice(-20).some(({ purpose }) => purpose?.startsWith('trust-region'))).toBe(true)
+    expect(estimate.points[0].values?.[0]).toBeLessThan(1e-6)
+  })
+
+  it('leave the descent out where the same point has several values', () => {
+    const rng = new Rng(rngStream(1, 'noise'))
+    const problem = problemOf([{ name: 'n', type: 'int', low: 0, high: 3 }, ...floats(1)])
+    const { queries } = drive(problem, 20, (params) => sphere(params) + rng.normal())
+    expect(queries.every(({ purpose }) => purpose?.startsWith('gp'))).toBe(true)
+  })
+
+  it('hand what was told to the method of the next stage, in every space', () => {
+    const problem = problemOf([...floats(1), { name: 'kind', type: 'categorical', choices: ['a', 'b'] }])
+    const f = ({ x0, kind }: Params) => (Number(x0) - 1) ** 2 + (kind === 'a' ? 0 : 4)
+    const { queries } = drive(problem, 115, f)
+    const genetic = queries.findIndex(({ purpose }) => purpose?.startsWith('genetic'))
+    expect(genetic).toBe(100)
+    // Uniform points have 25/3 + 1 + 2 in the mean: a population that knew nothing would begin there.
+    const values = queries.slice(genetic).map((query) => f(paramsOf(query)))
+    expect(values.reduce((sum, value) => sum + value / values.length, 0)).toBeLessThan((25 / 3 + 3) / 2)
+  })
+})
+
+describe('quadratic models', () => {
+  it('are exact where the points suffice, and find the minimum in the box', () => {
+    const rng = new Rng(rngStream(3, 'points'))
+    const f = ([a, b]: ArrayLike<number> & Iterable<number>) => 3 + 2 * a - b + 2 * a * a + a * b + 1.5 * b * b
+    const points = Array.from({ length: 6 }, () => Float64Array.from([2 * rng.uniform() - 1, 2 * rng.uniform() - 1]))
+    const model = fitQuadratic(
+      points,
+      points.map(f),
+      points.map(() => 0),
+    )!
+    const at = Float64Array.from([0.3, -0.7])
+    expect(evaluate(model, at).value).toBeCloseTo(f(at), 8)
+    // The gradient (2 + 4a + b, -1 + a + 3b) is zero at a = -7/11, b = 6/11.
+    const free = minimizeQuadratic(model, Float64Array.from([-1, -1]), Float64Array.from([1, 1]), [new Float64Array(2)])
+    expect([...free]).toEqual([expect.closeTo(-7 / 11, 5), expect.closeTo(6 / 11, 5)])
+    const bound = minimizeQuadratic(model, Float64Array.from([-0.5, -1]), Float64Array.from([1, 1]), [
+      new Float64Array(2),
+    ])
+    expect([...bound]).toEqual([expect.closeTo(-0.5, 5), expect.closeTo(0.5, 5)])
+  })
+})
