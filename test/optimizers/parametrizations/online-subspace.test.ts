@@ -43,7 +43,7 @@ const spectrum = (u: Float64Array, v: Float64Array, values: readonly number[]) =
 const VALUES = [3, 2, 0.1, 0.05]
 const subspace = (more: object) => ({ id: 'online-subspace', rank: 2, ...more })
 
-test('[online-subspace] at the leading singular vectors of a constant gradient the basis stays', () => {
+test('[online-subspace-descent] at the leading singular vectors of a constant gradient the basis stays', () => {
   const rng = new Rng(rngStream(1, 'gradient'))
   const [u, v] = [rows(rng, 4, 4), rows(rng, 4, 6)]
   const g = spectrum(u, v, VALUES)
@@ -64,7 +64,7 @@ test('[online-subspace] at the leading singular vectors of a constant gradient t
     }
 })
 
-test('[online-subspace] online PCA finds the leading subspace from anywhere', () => {
+test('[online-subspace-descent] online PCA finds the leading subspace from anywhere', () => {
   for (const seed of [1, 2, 3, 4, 5]) {
     const rng = new Rng(rngStream(seed, 'pca'))
     const u = rows(rng, 4, 4)
@@ -85,7 +85,7 @@ test('[online-subspace] online PCA finds the leading subspace from anywhere', ()
   }
 })
 
-test('[online-subspace] follows a gradient that turns by a right angle in 200 steps', () => {
+test('[online-subspace-descent] follows a gradient that turns by a right angle in 200 steps', () => {
   const rng = new Rng(rngStream(7, 'turn'))
   const [u, v] = [rows(rng, 4, 8), rows(rng, 2, 12)]
   const gradient = (t: number) => {
@@ -103,7 +103,7 @@ test('[online-subspace] follows a gradient that turns by a right angle in 200 st
   expect(error(subspace({ projectorRate: 0 }))).toBeGreaterThanOrEqual(0.6)
 })
 
-test('[online-subspace] the rule sees coordinates; all directions are the rule itself', () => {
+test('[online-subspace-descent] the rule sees coordinates; all directions are the rule itself', () => {
   const rng = new Rng(rngStream(8, 'rule'))
   const g = Array.from({ length: 10 }, () => Float64Array.from({ length: 12 }, () => rng.normal()))
   // With one direction, Adam by hand: R = P'G, W -= lr*scale*P*N.
@@ -137,7 +137,7 @@ test('[online-subspace] the rule sees coordinates; all directions are the rule i
   for (const told of g) expect(distance(whole.tell(told).asked.x, plain.tell(told).x)).toBeLessThan(1e-12)
 })
 
-test('[online-subspace] around every rule, and with subspaces that are renewed', () => {
+test('[online-subspace-descent] around every rule, and with subspaces that are renewed', () => {
   const solution = Float64Array.from({ length: 24 }, (_, i) => Math.sin(i))
   for (const id of ['adam', 'lion', 'adafactor', 'sgd'])
     for (const projection of ['online', 'svd', 'random']) {
@@ -154,7 +154,7 @@ test('[online-subspace] around every rule, and with subspaces that are renewed',
     }
 })
 
-test('[online-subspace] vectors are moved as ever; what does not go with a moving frame is refused', () => {
+test('[online-subspace-descent] vectors are moved as ever; what does not go with a moving frame is refused', () => {
   const space: TensorsSpace = {
     kind: 'tensors',
     tensors: [
