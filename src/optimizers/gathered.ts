@@ -36,13 +36,16 @@ const GATHERED: readonly WantKind[] = ['gradient', 'value', 'hvp']
 
 const gatheringOf = (config: Common) => config.gathering as unknown as Gathering
 
-/** Sum or mean of the tensors, one after another. */
+/** The sum of the tensors, one after another, times a factor. What one of them lacks is zero there. */
 function reduce(all: readonly Tensors[], scale: number): Tensors {
   const sum = copyOf(all[0])
-  for (const [name, array] of Object.entries(sum)) {
-    for (const { [name]: more } of all.slice(1)) if (more) for (let i = 0; i < array.length; i++) array[i] += more[i]
-    if (scale !== 1) for (let i = 0; i < array.length; i++) array[i] *= scale
-  }
+  for (const tensors of all.slice(1))
+    for (const [name, more] of Object.entries(tensors)) {
+      const array = sum[name]
+      if (!array) sum[name] = more.slice()
+      else for (let i = 0; i < array.length; i++) array[i] += more[i]
+    }
+  if (scale !== 1) for (const array of Object.values(sum)) for (let i = 0; i < array.length; i++) array[i] *= scale
   return sum
 }
 
