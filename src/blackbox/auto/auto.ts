@@ -227,7 +227,7 @@ export const method = defineMethod<Config, State>({
   recipes: [
     { problem: 'branin', maxEvaluations: 40, target: 0.398 },
     { problem: 'mixed', maxEvaluations: 40, target: 1e-4 },
-    { problem: 'sphere-5d', maxEvaluations: 40, target: 1e-6 },
+    { problem: 'sphere-5d', maxEvaluations: 100, target: 1e-6 },
   ],
   needs: () => ['value'],
   check: ({ maxEvaluations }, problem) =>
