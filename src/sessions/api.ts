@@ -77,7 +77,8 @@ export type StepInput = Mutation & {
   worker?: string
   signal?: AbortSignal
 }
-export type LeasedQuery = Query & { leaseUntil: number; attempt: number }
+/** `repeats`: the first trial that was told at the same parameters. */
+export type LeasedQuery = Query & { leaseUntil: number; attempt: number; repeats?: number }
 export type StepResult = {
   revision: number
   queries: readonly LeasedQuery[]

@@ -30,6 +30,7 @@ import {
 import type { Host, Reaction } from './host/host.js'
 import type { Settings, Spec } from './negotiate.js'
 import { evaluates, type Open, Queries, type QueriesTree, RESOLVER } from './queries.js'
+import { ToldPoints } from './told-points.js'
 import { checkObservation, checkPoint, illFormed } from './validate.js'
 
 export type Told = Observation & { point?: Point }
@@ -77,6 +78,7 @@ export class Session {
   private pruning: Tree = null
   /** Answers to queries that are no trials. */
   private untried = 0
+  private readonly toldPoints = new ToldPoints()
   /** How often the method has started anew. */
   private generation = 0
 
@@ -334,6 +336,7 @@ export class Session {
       trial.state = TRIAL_STATES[observation.status]
       trial.endTime = this.updateTime
       write(trial, observation)
+      this.toldPoints.add(trial)
       this.prune({ type: 'finished', trial: trial.number, status: observation.status, value })
     }
     this.log(applied, {
@@ -528,6 +531,7 @@ export class Session {
     this.dry = null
     this.best = null
     if (this.pruner) this.pruning = this.pruner.init(this.prunerRun)
+    this.toldPoints.rebuild(this.trials)
     const events = retold(this.trials)
     for (const event of events) if (event.type === 'observation') this.rememberBest(event.observation)
     for (const { number, state, intermediates, values } of this.trials) {
@@ -611,7 +615,8 @@ export class Session {
     }
     this.queries.lease(open, worker, this.updateTime + this.spec.lease * 1000)
     this.log(applied, { type: 'asked', queryId: query.id, trial: query.trial, message: worker || undefined })
-    return { ...query, leaseUntil: open.leaseUntil, attempt: open.attempt }
+    const repeats = query.trial === undefined ? undefined : this.toldPoints.find(this.trials[query.trial].params)
+    return { ...query, leaseUntil: open.leaseUntil, attempt: open.attempt, ...(repeats !== undefined && { repeats }) }
   }
 
   // --- What can be handed out ---
@@ -698,6 +703,7 @@ export class Session {
     this.untried = tree.untried ?? 0
     this.generation = tree.generation ?? 0
     this.audit = tree.audit ?? []
+    this.toldPoints.rebuild(this.trials)
   }
 
   /**

@@ -3,18 +3,13 @@
  * corrected and deleted, the same whether it ran on, was read back from its journal, or was forked.
  */
 import { afterAll, describe, expect, it } from 'vitest'
-import { methods } from '../../src/blackbox/catalogue.gen.js'
-import type { AnyMethod } from '../../src/core/method.js'
-import type { Params, Problem, SearchSpace } from '../../src/core/space.js'
-import type { LeasedQuery } from '../../src/sessions/api.js'
+import type { Params, SearchSpace } from '../../src/core/space.js'
 import { createSessions } from '../../src/sessions/index.js'
+import { all, paramsOf, play, problemOf, takes } from './searches.js'
 
 const sessions = await createSessions({ store: { kind: 'memory' }, threads: 0 })
 afterAll(() => sessions.close())
 
-const takes = (method: AnyMethod, what: string) =>
-  method.facts.spaces.includes('search') && method.facts.parameters?.includes(what as 'float')
-const all = methods as readonly AnyMethod[]
 const constrained = all.filter((method) => takes(method, 'constrained'))
 const orders = all.filter((method) => takes(method, 'permutation'))
 
@@ -31,32 +26,11 @@ const triangle: SearchSpace = {
     { type: 'forbidden', when: { n: [3, 4] } },
   ],
 }
-const problemOf = (method: AnyMethod, space: SearchSpace): Problem => ({
-  space,
-  objectives: (method.facts.objectives === 'many' ? ['f', 'g'] : ['f']).map((name) => ({
-    name,
-    direction: 'minimize',
-  })),
-})
-const paramsOf = (query: LeasedQuery): Params[] =>
-  query.points.flatMap((point) => (point.kind === 'params' ? [point.params] : []))
 const value = (p: Params) => ((p.x as number) - 0.5) ** 2 + ((p.y as number) - 0.4) ** 2 + (p.n as number) / 10
 
-async function play(id: string, rounds: number, f: (params: Params) => number, from = sessions): Promise<Params[]> {
-  const { objectives } = (await from.get(id)).problem
-  const asked: Params[] = []
-  for (let i = 0; i < rounds; i++) {
-    const { queries } = await from.step(id, { count: 2 })
-    for (const query of queries) {
-      const params = paramsOf(query)
-      asked.push(...params)
-      const values = params.map((p) => objectives.map((_, k) => f(p) + k))
-      const quantities = query.wants.some(({ kind }) => kind === 'quantities') ? { quantities: [] } : {}
-      await from.step(id, { observations: [{ queryId: query.id, status: 'ok', values, ...quantities }], count: 0 })
-    }
-  }
-  return asked
-}
+/** The points asked in `rounds` rounds of two. */
+const points = async (id: string, rounds: number, f: (params: Params) => number) =>
+  (await play(sessions, id, rounds, f)).flatMap(paramsOf)
 
 /** The constraints of `triangle`, written out. */
 const inTriangle = ({ x, y, n }: { x: number; y: number; n: number }) =>
@@ -72,7 +46,7 @@ describe('constraints on parameters', () => {
 
   it.each(constrained.map((method) => [method.id, method] as const))('%s keeps to them', async (id, method) => {
     const info = await sessions.create({ method: id, problem: problemOf(method, triangle), seed: 1 })
-    const asked = await play(info.id, method.facts.heavy ? 6 : 12, value)
+    const asked = await points(info.id, method.facts.heavy ? 6 : 12, value)
     expect(asked.length).toBeGreaterThan(5)
     for (const point of asked) expect(point).toSatisfy(inTriangle)
     // Bandits pull an arm again.
@@ -94,7 +68,7 @@ describe('orders', () => {
 
   it.each(orders.map((method) => [method.id, method] as const))('%s asks orders', async (id, method) => {
     const info = await sessions.create({ method: id, problem: problemOf(method, space), seed: 1 })
-    const asked = await play(info.id, 10, f)
+    const asked = await points(info.id, 10, f)
     for (const { order } of asked) expect([...(order as string[])].sort().join('')).toBe('abcde')
     expect(new Set(asked.map(({ order }) => `${order}`)).size).toBeGreaterThan(4)
   })
@@ -117,7 +91,7 @@ describe('changes by hand', () => {
       const { constraints: _, ...open } = triangle
       const name = `edit-${id}`
       await sessions.create({ method: id, problem: problemOf(method, open), seed: 1 }, { id: name })
-      await play(name, 3, value)
+      await points(name, 3, value)
       const [x, ...others] = triangle.parameters
       const space: SearchSpace = {
         kind: 'search',
@@ -133,7 +107,7 @@ describe('changes by hand', () => {
         await sessions.correctTrial(name, { trial: told[0].number, observation })
         await sessions.deleteTrial(name, { trial: told[1].number, reason: 'wrong data' })
       }
-      const later = await play(name, 2, value)
+      const later = await points(name, 2, value)
       for (const { z } of later) expect(z).toBeLessThanOrEqual(0.5 + 1e-14)
       expect(later.length).toBeGreaterThan(0)
 
@@ -149,9 +123,9 @@ describe('changes by hand', () => {
       expect(fork.problem.space).toEqual(space)
       expect((await sessions.audit(copy.id, {})).items).toEqual((await sessions.audit(name, {})).items)
       const next = async (of: string) => (await sessions.step(of, { count: 2 })).queries.map(({ points }) => points)
-      const points = await next(name)
-      expect(await next(copy.id)).toEqual(points)
-      expect(await next(fork.id)).toEqual(points)
+      const asked = await next(name)
+      expect(await next(copy.id)).toEqual(asked)
+      expect(await next(fork.id)).toEqual(asked)
     },
   )
 })

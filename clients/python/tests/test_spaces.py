@@ -110,6 +110,18 @@ def test_a_session_is_changed_by_hand(client):
         session.delete_trial(99)
 
 
+def test_a_repeat_names_the_trial_it_repeats(client):
+    session = client.create_session("random", {"n": Int(1, 2)}, seed=1)
+    first: dict[int, int] = {}
+    for _ in range(6):
+        (query,) = session.ask()
+        n = query.params["n"]
+        assert query.repeats == first.get(n)
+        first.setdefault(n, query.trial)
+        session.tell(query, 0.0)
+    assert len(first) == 2
+
+
 def test_a_study_leaves_deleted_trials_out(client):
     study = asktell.study.create_study(client=client, space={"x": Float(0, 1)})
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=4)

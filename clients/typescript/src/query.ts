@@ -50,6 +50,8 @@ export type Query = {
   trial?: number
   leaseUntil?: Date
   attempt: number
+  /** The first trial that was told at the same parameters; absent for a new point. */
+  repeats?: number
 }
 
 export type Status = 'ok' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'
@@ -178,6 +180,7 @@ const toQuery = (q: QueryMessage, unpack?: Unpack): Query => ({
   trial: q.trial === undefined ? undefined : Number(q.trial),
   leaseUntil: q.leaseUntil && timestampDate(q.leaseUntil),
   attempt: q.attempt,
+  repeats: q.repeats === undefined ? undefined : Number(q.repeats),
 })
 
 const STATUS: Record<Status, ObservationStatus> = {

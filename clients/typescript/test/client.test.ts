@@ -11,6 +11,7 @@ import {
   minimize,
   type Params,
   type Point,
+  permutation,
   search,
   TrialPruned,
   tensors,
@@ -61,6 +62,39 @@ describe('spaces and queries', () => {
     const { queries } = await session.ask()
     expect(queries[0].points).toEqual([{ params: { x: 0.25 } }])
     expect(queries[0].attempt).toBe(1)
+  })
+
+  it('keeps orders and constraints, is changed by hand, and says what repeats', async () => {
+    const route = permutation(['a', 'b', 'c'])
+    const constraints = [{ linear: { x: 4, n: 1 }, bound: 6 }, 'x^2 <= 0.5', { forbidden: { n: [1, 2] } }]
+    const parameters = { route, x: float(0, 1), n: int(1, 8) }
+    const session = await client.createSession({ method: 'tpe', space: search(parameters, constraints), seed: 1 })
+    for (let i = 0; i < 6; i++) {
+      const [{ id, points, repeats }] = (await session.ask()).queries
+      const { route: order, x, n } = points[0].params as { route: string[]; x: number; n: number }
+      expect([...order].sort()).toEqual(['a', 'b', 'c'])
+      expect(4 * x + n <= 6 && x * x <= 0.5 && n > 2, `${x} ${n}`).toBe(true)
+      expect(repeats).toBeUndefined()
+      await session.tell([{ queryId: id, values: [x] }])
+    }
+    expect(await session.correctTrial(1, { values: [-1] }, { reason: 'a typo' })).toMatchObject({ values: [-1] })
+    expect(await session.deleteTrial(2)).toMatchObject({ state: 'deleted' })
+    await session.editSpace(search({ ...parameters, depth: int(1, 3) }, constraints), { defaults: { depth: 1 } })
+    const estimate = await session.estimate()
+    const point = { params: estimate.points[0].point.params as Params }
+    expect(point.params.depth).toBe(1)
+    await session.enqueue(point)
+    const [again] = (await session.ask()).queries
+    expect([again.points[0].params, again.repeats]).toEqual([point.params, 1])
+    const audit = []
+    for await (const entry of session.audit()) audit.push(entry)
+    expect(audit.map(({ action, trial, reason }) => [action, trial, reason])).toEqual([
+      ['correct_trial', 1, 'a typo'],
+      ['delete_trial', 2, ''],
+      ['edit_space', undefined, ''],
+      ['enqueue', 6, ''],
+    ])
+    await expect(session.deleteTrial(99)).rejects.toMatchObject({ reason: 'TRIAL_NOT_FOUND' })
   })
 
   it('steps tensors by gradients, unary and streamed, to the same bits', async () => {

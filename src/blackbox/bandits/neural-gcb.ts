@@ -8,10 +8,13 @@
  * next stage decides at half the width.
  */
 import { z } from 'zod'
+import type { Issue } from '../../core/errors.js'
 import { Rng, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
+import type { Problem } from '../../core/space.js'
+import { MAX_DIMENSION } from '../sampling/sobol.js'
 import { banditMethod, bestField, type Choice, featuresField, type Round } from './anatomy.js'
-import { largest } from './arms.js'
+import { armsOf, largest } from './arms.js'
 import { drawWeights, evaluate, gradientOf, type Shape, train } from './network.js'
 import { observe, startInverse, width } from './ridge.js'
 
@@ -71,6 +74,8 @@ type State = { seed: number; inputs: number; initial: Float64Array; stages: Stag
 
 /** Explorations of a stage r before it plays greedily in proportion to ln(T) 4^(r+1). */
 const EXPLOIT = 20
+/** 32 MiB of widths in a stage. */
+const MAX_WEIGHTS = 2048
 
 const shapeOf = ({ hidden, power }: Config, inputs: number): Shape => ({ inputs, hidden, power })
 /** Stages 0 to S - 1, and one for the rounds that the last of them decides. */
@@ -78,6 +83,16 @@ const stagesOf = ({ horizon }: Config) => Math.ceil(Math.log(horizon)) + 2
 
 export const betaOf = ({ normBound, noise, lambda, delta }: Config): number =>
   2 * normBound + noise * Math.sqrt((2 / lambda) * Math.log(1 / delta))
+
+/** The widths take a square matrix of the weights in every stage: refused where it would not fit. */
+function check({ features, hidden }: Config, problem: Problem): Issue[] {
+  if (features === 'told' || (problem.space.kind === 'search' && problem.space.parameters.length > MAX_DIMENSION))
+    return []
+  const weights = hidden * ((armsOf(problem).x[0]?.length ?? 0) + 1)
+  if (weights <= MAX_WEIGHTS) return []
+  const message = `expected at most ${MAX_WEIGHTS} weights, hidden (features + 1), got ${weights}`
+  return [{ path: 'config.hidden', message }]
+}
 
 /** Weights need the number of features: they are drawn when the first are seen, from the seed. */
 function prepare(config: Config, own: State, inputs: number): void {
@@ -182,6 +197,7 @@ export const method = banditMethod<Config, State>({
   heavy: true,
   features: ({ features }) => features,
   best: ({ bestReward }) => bestReward,
+  check,
   init: (_run, _arms, seed) => ({ seed, inputs: 0, initial: new Float64Array(0), stages: [] }),
   choose: ({ config }, own, round) => choose(config, own, round),
   learn({ config }, own, { x, reward, note }) {

@@ -45,6 +45,12 @@ const STEP = 1e-5
 export const neighbours = (factors: readonly (readonly number[])[], i: number): number[] =>
   [...factors.keys()].filter((j) => factors[j].some((axis) => factors[i].includes(axis)))
 
+export type AdditiveProcess = { covariance: AdditiveCovariance; process: Process }
+export function additiveProcess({ kind, factors, theta, data }: FactorSpec): AdditiveProcess {
+  const covariance = new AdditiveCovariance(kind, factors, theta)
+  return { covariance, process: new Process(covariance, data, 'zero') }
+}
+
 export class FactorAgent {
   private readonly axes: readonly number[]
   private readonly process: Process
@@ -52,25 +58,29 @@ export class FactorAgent {
   private readonly degree: number
   private readonly rng: Rng
   private readonly lambda: Float64Array
+  private readonly point: Float64Array
   private x: Float64Array | undefined
 
-  constructor(private readonly spec: FactorSpec) {
-    const covariance = new AdditiveCovariance(spec.kind, spec.factors, spec.theta)
-    this.process = new Process(covariance, spec.data, 'zero')
+  /** Factors of one decomposition that live together may share its process. */
+  constructor(
+    private readonly spec: FactorSpec,
+    { covariance, process } = additiveProcess(spec),
+  ) {
+    this.process = process
     this.part = covariance.parts[spec.index]
     this.axes = spec.factors[spec.index]
     this.degree = neighbours(spec.factors, spec.index).length
     this.rng = new Rng({ ...spec.rng, counter: [...spec.rng.counter] })
     this.lambda = new Float64Array(this.axes.length)
+    this.point = new Float64Array(spec.theta.length - 2)
   }
 
   /** The posterior of this factor at values of its variables. */
   posterior(x: Float64Array): { mean: number; variance: number } {
-    const u = new Float64Array(this.spec.theta.length - 2)
     this.axes.forEach((axis, k) => {
-      u[axis] = x[k]
+      this.point[axis] = x[k]
     })
-    const { mean, variance } = this.process.partAt(this.part, u)
+    const { mean, variance } = this.process.partAt(this.part, this.point)
     return { mean, variance: Math.max(variance, FLOOR) }
   }
 

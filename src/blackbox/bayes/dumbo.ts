@@ -12,7 +12,14 @@ import type { Estimate } from '../../core/method.js'
 import { type Rng, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Params, Problem, SearchSpace } from '../../core/space.js'
-import { type Agreement, consensus, FactorAgent, type FactorSpec } from './consensus.js'
+import {
+  type AdditiveProcess,
+  type Agreement,
+  additiveProcess,
+  consensus,
+  FactorAgent,
+  type FactorSpec,
+} from './consensus.js'
 import { AdditiveCovariance, KERNELS } from './covariance.js'
 import { standardization, standardized, subset } from './data.js'
 import { defaultTheta } from './fit.js'
@@ -147,7 +154,12 @@ export function agree(
   specs: readonly FactorSpec[],
   messages: boolean,
 ): Agreement {
-  const agents = specs.map((spec) => new FactorAgent(spec))
+  const processes = new Map<FactorSpec['factors'], AdditiveProcess>()
+  const agents = specs.map((spec) => {
+    const process = processes.get(spec.factors) ?? additiveProcess(spec)
+    processes.set(spec.factors, process)
+    return new FactorAgent(spec, process)
+  })
   const rounds = consensus(d, decompositions)
   let turn = rounds.next()
   while (!turn.done) {

@@ -137,6 +137,7 @@ export function queryToProto(
     trial: query.trial === undefined ? undefined : int64(query.trial),
     leaseUntil: timestamp(query.leaseUntil),
     attempt: query.attempt,
+    repeats: query.repeats === undefined ? undefined : int64(query.repeats),
   }
 }
 

@@ -113,6 +113,7 @@ export const comments: Readonly<Record<string, string>> = {
   "asktell.v1.Query.attempt": "How often it has been asked, 1 the first time.",
   "asktell.v1.Query.lease_until": "When the lease ends. After it the query is asked again, of whoever asks.",
   "asktell.v1.Query.purpose": "What the optimizer's driver asks it for: \"step\", \"ascent\", \"extrapolation\".",
+  "asktell.v1.Query.repeats": "The first trial that was told at the same parameters. A finite space may be exhausted, and a point may be asked again because its values are noisy.",
   "asktell.v1.Query.sample_key": "Queries with one key are to be answered with the same minibatch or random seed.",
   "asktell.v1.Query.trial": "Number of the trial, for search spaces.",
   "asktell.v1.Ranking": "Groups of tied points, best group first. Points left out are tied last.",

@@ -236,6 +236,7 @@ def _parse_query(space: Space, q: query_pb2.Query, held: HeldCopy | None) -> Que
         trial=q.trial if q.HasField("trial") else None,
         lease_until=_time(q, "lease_until"),
         attempt=q.attempt,
+        repeats=q.repeats if q.HasField("repeats") else None,
         note={name: text for note in notes for name, text in note.items()},
     )
 

@@ -123,6 +123,8 @@ class Query:
     lease_until: datetime | None
     #: How often it has been asked, 1 the first time.
     attempt: int
+    #: The first trial that was told at the same parameters; None for a new point.
+    repeats: int | None = None
     #: What a method over anything but texts has to say in words and digits: seeds, coefficients. It is no point.
     note: Mapping[str, str] = field(default_factory=dict)
 

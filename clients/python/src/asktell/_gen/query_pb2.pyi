@@ -86,7 +86,7 @@ class Text(_message.Message):
     def __init__(self, components: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Query(_message.Message):
-    __slots__ = ("id", "points", "wants", "sample_key", "purpose", "trial", "lease_until", "attempt")
+    __slots__ = ("id", "points", "wants", "sample_key", "purpose", "trial", "lease_until", "attempt", "repeats")
     ID_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     WANTS_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,7 @@ class Query(_message.Message):
     TRIAL_FIELD_NUMBER: _ClassVar[int]
     LEASE_UNTIL_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REPEATS_FIELD_NUMBER: _ClassVar[int]
     id: str
     points: _containers.RepeatedCompositeFieldContainer[Point]
     wants: _containers.RepeatedCompositeFieldContainer[Want]
@@ -103,7 +104,8 @@ class Query(_message.Message):
     trial: int
     lease_until: _timestamp_pb2.Timestamp
     attempt: int
-    def __init__(self, id: _Optional[str] = ..., points: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., wants: _Optional[_Iterable[_Union[Want, _Mapping]]] = ..., sample_key: _Optional[str] = ..., purpose: _Optional[str] = ..., trial: _Optional[int] = ..., lease_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
+    repeats: int
+    def __init__(self, id: _Optional[str] = ..., points: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., wants: _Optional[_Iterable[_Union[Want, _Mapping]]] = ..., sample_key: _Optional[str] = ..., purpose: _Optional[str] = ..., trial: _Optional[int] = ..., lease_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., repeats: _Optional[int] = ...) -> None: ...
 
 class Want(_message.Message):
     __slots__ = ("value", "gradient", "ranking", "completion", "score", "directional", "terms", "hvp", "quantities")
