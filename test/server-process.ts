@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Rng, rngStream } from '../src/core/rng.js'
 
-const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../dist/bin/asktell.js', import.meta.url))
 
 export type ServerOptions = {
   dataDir: string

@@ -72,7 +72,7 @@ const began = performance.now()
 // Named as what it is: a script that speaks the OpenAI protocol and follows simple written instructions. No model runs here.
 const endpoint = await start('../local-endpoint/main.js', ['--json'])
 const server = await start(
-  '../../src/cli/main.js',
+  '../../bin/asktell.js',
   ['serve', '--json', '--grpc-port', '0', '--http-port', '0', '--data-dir', DATA, '--log-level', 'warn'],
   {
     ASKTELL_LLM_ENDPOINTS: JSON.stringify({

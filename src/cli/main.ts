@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 /** The `asktell` command. */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { version } from '../core/version.js'
 import { addSessionCommands } from './sessions.js'
 
 type Located = Error & { reason?: string; issues?: readonly { path: string; message: string }[] }
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
 const program = new Command('asktell')
   .description('Optimization as a service: sessions ask, clients tell.')
   .version(version)

@@ -3,8 +3,8 @@
  * as well where a parameter that it names is not active. Expressions are parsed by mathjs and walked here: nothing in
  * them is executed but arithmetic, comparisons and a fixed list of functions.
  */
-import { createRequire } from 'node:module'
 import type { MathNode } from 'mathjs/number'
+import { parseExpression } from './expressions.js'
 import type { Parameter, Params, ParamValue, Scalar, SearchSpace } from './space.js'
 
 export type SpaceConstraint =
@@ -59,13 +59,6 @@ const ORDER: { readonly [fn: string]: (a: number, b: number) => boolean } = {
   largerEq: (a, b) => a >= b,
 }
 const CONSTANTS: { readonly [name: string]: number } = { pi: Math.PI, e: Math.E }
-
-const require = createRequire(import.meta.url)
-let mathjs: typeof import('mathjs/number') | undefined
-const parseMath = (text: string): MathNode => {
-  mathjs ??= require('mathjs/number') as typeof import('mathjs/number')
-  return mathjs.parse(text)
-}
 
 class Wrong extends Error {}
 const wrong = (message: string): never => {
@@ -169,7 +162,7 @@ function compileExpression(text: string, space: SearchSpace): Compiled {
   if (text.length > LONGEST) return wrong(`expected at most ${LONGEST} characters, got ${text.length}`)
   let tree: MathNode
   try {
-    tree = parseMath(text)
+    tree = parseExpression(text)
   } catch (error) {
     return wrong(`is not an expression: ${(error as Error).message}`)
   }

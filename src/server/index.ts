@@ -1,9 +1,9 @@
 /** One server: sessions behind gRPC and HTTP. No global state, so that a process may run several. */
-import { readFileSync } from 'node:fs'
 import type { Tracer } from '@opentelemetry/api'
 import type { Logger } from 'pino'
 import { AsktellError } from '../core/errors.js'
 import type { EngineId } from '../core/method.js'
+import { version } from '../core/version.js'
 import type { Sessions } from '../sessions/api.js'
 import { chooseEngine, createSessions, type Engine, type Store } from '../sessions/index.js'
 import { LmdbStore } from '../sessions/stores/lmdb.js'
@@ -158,14 +158,3 @@ export function closeOnSignals(server: RunningServer, exit: (code: number) => vo
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
 }
-
-/** From the package this file is part of, built or not. */
-const version: string = (() => {
-  for (const up of ['../..', '../../..']) {
-    try {
-      const found = JSON.parse(readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8'))
-      if (found.name === 'asktell') return found.version
-    } catch {}
-  }
-  return '0.0.0'
-})()

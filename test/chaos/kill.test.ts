@@ -12,9 +12,11 @@ import { allMethods, Player, plans, type Send, written } from './player.js'
 const KILLS = Number(process.env.CHAOS_KILLS ?? 300)
 const FLAGS = ['--snapshot-records', '10']
 /** Sessions at the same time; each is followed by one of the next plan. */
-const WORKERS = 64
+const WORKERS = 32
 /** Milliseconds between two calls of a worker. */
-const PAUSE = 60
+const PAUSE = 30
+/** Tells that are acknowledged in a life, on average: a slow machine gets as far as a fast one. */
+const LIFE = 10
 /** Tells that every session takes after the last kill. */
 const AFTER = 6
 
@@ -157,6 +159,14 @@ async function disturb() {
     }),
   )
 
+  /** When so many more tells are acknowledged, or after four seconds. */
+  const acknowledged = async (tells: number) => {
+    const all = () => players.reduce((sum, { told }) => sum + told, 0)
+    const goal = all() + tells
+    for (const end = performance.now() + 4000; all() < goal && performance.now() < end && failure === undefined; )
+      await sleep(5)
+  }
+
   let startup = 1000
   let server: ServerProcess | undefined
   try {
@@ -166,7 +176,7 @@ async function disturb() {
       server = new ServerProcess(options)
       // Until every method has met one, but at most twice as many.
       const last = kills >= (KILLS >= 300 && spared().length > 0 ? 2 * KILLS : KILLS)
-      // Three in ten while it starts and recovers, the others at any time after; now and then it lives for longer.
+      // Three in ten while it starts and recovers, the others at any time after.
       const inStart = !last && uniform(0, 1) < 0.3
       const dies = inStart ? sleep(uniform(0, 1.3 * startup)).then(() => 'dies') : new Promise<never>(() => {})
       const ready = server.ready.then(() => 'ready')
@@ -176,7 +186,7 @@ async function disturb() {
         const transport = new Transport(`dns://127.1.${kills >> 8}.${kills & 255}/${target}`, { retries: 0 })
         life = { transport, over: server.exited }
         begin(life)
-        const lived = (inStart ? dies : sleep(Math.min(4000, 50 + exponential(350)))).catch(() => {})
+        const lived = (inStart ? dies : acknowledged(exponential(LIFE))).catch(() => {})
         await keptPromises(patient, promised).catch((error) => {
           failure ??= error
         })

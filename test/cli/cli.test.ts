@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type StartedProcess, startProcess } from '../server-process.js'
 
-const MAIN = 'dist/src/cli/main.js'
+const MAIN = 'dist/bin/asktell.js'
 const folder = mkdtempSync(join(tmpdir(), 'asktell-cli-'))
 const MEMORY = ['--store', 'memory']
 let server: StartedProcess

@@ -39,7 +39,7 @@ let env: NodeJS.ProcessEnv
 /** A block with the addresses of this run, and the command from this build. */
 const here = (code: string) =>
   code
-    .replaceAll('npx asktell', `node ${resolve('dist/src/cli/main.js')}`)
+    .replaceAll('npx asktell', `node ${resolve('dist/bin/asktell.js')}`)
     .replace(/\b127\.0\.0\.1:(7337|8337|8000)\b/g, (_, named) => `127.0.0.1:${ports[named]}`)
 const run = (command: string, args: string[], input: string) =>
   execFileSync(command, args, {
@@ -57,7 +57,7 @@ beforeAll(async () => {
   const { local } = parse(settings).llmEndpoints
   const llmEndpoints = JSON.stringify({ local: { ...local, baseUrl: endpoint.baseUrl } })
   const flags = ['--json', '--grpc-port', '0', '--http-port', '0', '--log-level', 'warn']
-  const server = await start('dist/src/cli/main.js', [
+  const server = await start('dist/bin/asktell.js', [
     'serve',
     ...flags,
     '--data-dir',

@@ -1,17 +1,9 @@
 /** Rule text to located syntax trees. mathjs gives the tree and the LaTeX; it never evaluates anything. */
-import { createRequire } from 'node:module'
 import type { MathNode } from 'mathjs/number'
 import type { Issue } from '../../core/errors.js'
+import { parseExpression } from '../../core/expressions.js'
 import { speller, toLatex } from './latex.js'
 import { SyntaxProblem, type Token, tokenize } from './lex.js'
-
-const require = createRequire(import.meta.url)
-let mathjs: typeof import('mathjs/number') | undefined
-/** mathjs is loaded with the first rule: it takes as long to load as the rest of a server together. */
-const parseMath = (text: string): MathNode => {
-  mathjs ??= require('mathjs/number') as typeof import('mathjs/number')
-  return mathjs.parse(text)
-}
 
 /** Limits that keep any text cheap to check, its program small, and the list of what is wrong with it readable. */
 export const LIMITS = {
@@ -65,7 +57,7 @@ export function latexOf(text: string): string[] {
   const lines = text.split(/\r?\n/).map(splitLine)
   const equations = lines.filter((line) => line !== undefined).filter(({ report }) => !report)
   const spell = speller(lines.flatMap((line) => line?.tokens ?? []).map((token) => token.text))
-  return equations.map(({ target, math }) => `${spell(target.text)} = ${toLatex(parseMath(math), spell)}`)
+  return equations.map(({ target, math }) => `${spell(target.text)} = ${toLatex(parseExpression(math), spell)}`)
 }
 
 /** All assignments of a text. What is wrong is added to `issues` by line and column; such lines are left out. */
@@ -177,7 +169,7 @@ const operandAfter = ({ text }: Token) => `a number, a name or "(" after "${text
 
 function mathTree(code: string, column: number): MathNode {
   try {
-    return parseMath(code)
+    return parseExpression(code)
   } catch (error) {
     if (error instanceof RangeError) throw new SyntaxProblem(column, 'nested too deeply')
     const { char, message } = error as { char?: number; message: string }

@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// Puts what is built into few files, dist/bin: the command with the server, and the code of its threads. Loading some
+// eight hundred modules one by one takes most of a start. Packages with binaries or files of their own stay packages.
+import { chmodSync, readdirSync, rmSync } from 'node:fs'
+import { join, sep } from 'node:path'
+import { rolldown } from 'rolldown'
+
+const folder = join('dist', 'bin')
+const PACKAGES = [/^node:/, /^@grpc\//, /^@opentelemetry\/(?!api)/, /^@tensorflow\//, /^swagger-ui-dist/]
+const NAMED = ['@node-rs/crc32', 'binaryen', 'grpc-health-check', 'lmdb', 'pino', 'webgpu']
+
+/** The parser of mathjs alone, where the module loads all of it. */
+const parser = {
+  name: 'parser',
+  load: (id) =>
+    id.endsWith(join(sep, 'src', 'core', 'expressions.js'))
+      ? `import { create, parseDependencies } from 'mathjs/number'
+let mathjs
+export const parseExpression = (text) => (mathjs ??= create({ parseDependencies })).parse(text)
+`
+      : undefined,
+}
+
+const bundle = await rolldown({
+  input: {
+    asktell: 'dist/src/cli/main.js',
+    worker: 'dist/src/sessions/host/worker.js',
+    thread: 'dist/src/optimizers/engines/webgpu/thread.js',
+    trial: 'dist/src/optimizers/engines/webgpu/trial.js',
+  },
+  platform: 'node',
+  external: [...PACKAGES, ...NAMED],
+  plugins: [parser],
+})
+const { output } = await bundle.write({
+  dir: folder,
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name]-[hash].js',
+})
+// Last, so that a server can be started at any time.
+const written = new Set(output.map(({ fileName }) => fileName))
+for (const file of readdirSync(folder)) if (!written.has(file)) rmSync(join(folder, file))
+chmodSync(join(folder, 'asktell.js'), 0o755)
