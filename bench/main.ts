@@ -14,11 +14,12 @@ import { encodings } from './rows/encodings.js'
 import { intake } from './rows/intake.js'
 import { kernel } from './rows/kernel.js'
 import { messages } from './rows/messages.js'
+import { shared } from './rows/shared.js'
 import { step } from './rows/step.js'
 import { study } from './rows/study.js'
 import { suggest } from './rows/suggest.js'
 
-const ROWS: readonly Row[] = [kernel, step, encodings, intake, messages, study, suggest]
+const ROWS: readonly Row[] = [kernel, step, shared, encodings, intake, messages, study, suggest]
 const QUICK: Effort = { least: 3, most: 3, seconds: 10 }
 const FULL: Effort = { least: 7, most: 41, seconds: 90 }
 

@@ -7,7 +7,7 @@ import { rolldown } from 'rolldown'
 
 const folder = join('dist', 'bin')
 const PACKAGES = [/^node:/, /^@grpc\//, /^@opentelemetry\/(?!api)/, /^@tensorflow\//, /^swagger-ui-dist/]
-const NAMED = ['@node-rs/crc32', 'binaryen', 'grpc-health-check', 'lmdb', 'pino', 'webgpu']
+const NAMED = ['@node-rs/crc32', 'binaryen', 'grpc-health-check', 'lmdb', 'pino', 'vega', 'vega-lite', 'webgpu']
 
 /** The parser of mathjs alone, where the module loads all of it. */
 const parser = {

@@ -13,13 +13,13 @@ export type AsktellServer = { port: number; client: Client; close(): Promise<voi
  * All settings are the defaults. The data directory lies beside the build and not in /tmp, which may be memory: a flush
  * must reach a disk. ASKTELL_BENCH_NODE holds further options of node, such as --cpu-prof.
  */
-export async function startAsktell(): Promise<AsktellServer> {
+export async function startAsktell(...further: string[]): Promise<AsktellServer> {
   const data = mkdtempSync(join(ROOT, 'dist', 'bench-data-'))
   const remove = () => rmSync(data, { recursive: true, force: true })
   atEnd.push(remove)
   const options = process.env.ASKTELL_BENCH_NODE?.split(' ') ?? []
   const cli = join(ROOT, 'dist', 'src', 'cli', 'main.js')
-  const flags = ['--grpc-port', '0', '--http-port', '0', '--data-dir', data, '--log-level', 'warn']
+  const flags = ['--grpc-port', '0', '--http-port', '0', '--data-dir', data, '--log-level', 'warn', ...further]
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ASKTELL_')))
   const child = new Child(process.execPath, [...options, cli, 'serve', '--json', ...flags], env)
   const { grpcPort } = await child.read<{ grpcPort: number }>()

@@ -6,6 +6,7 @@
  *   load echo-server                                    prints its port; the raw TCP limit
  *   load echo   port request reply count                count times request bytes up, then reply bytes down
  *   load step   port path kind session elements count   remote gradient steps on one stream, each after the last answer
+ *   load shared port path session elements memory file stride count   the same steps with tensors in shared memory
  *   load intake port path session elements              one gradient in chunks of 1 MiB, and a step that cancels it
  *   load unary  port path session sessions callers count   tell and ask, one call each; session0, session1, ...
  *   load stream port path session sessions callers count   the same over a stream per caller
@@ -15,6 +16,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -22,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -29,6 +32,8 @@
 
 #define MIB (1 << 20)
 #define WINDOW 0x7fffffff
+/* Field of an Observation. */
+#define GRADIENTS 6
 
 __attribute__((noreturn)) static void die(const char *what) {
   fprintf(stderr, "load: %s\n", what);
@@ -479,6 +484,63 @@ static void step(int port, const char *path, const char *kind, const char *sessi
   await_message(&c, s);
 }
 
+/* Bytes in a slot of shared memory; its first 8 are the generation of what it holds. */
+static void extent(Buf *out, int slot, uint64_t generation, size_t length) {
+  out->n = 0;
+  field_int(out, 1, slot), field_int(out, 2, generation), field_int(out, 4, length);
+}
+
+static void shared(int port, const char *path, const char *session, size_t elements, const char *memory, const char *file,
+                   size_t stride, int count) {
+  Conn c;
+  Buf b = {0}, o = {0}, t = {0}, e = {0}, m = {0}, step = {0};
+  uint8_t *g = gradient(elements), *down = malloc(elements * 4);
+  /* The file has lost its name to an earlier run: it is there as a descriptor of whoever started this one. */
+  int fd = open(file, O_RDWR);
+  uint8_t *map = mmap(NULL, 4096 + 2 * stride, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (fd < 0 || map == MAP_FAILED) die("no shared memory");
+  uint8_t *up = map + 4096, *from_server = up + stride;
+  uint64_t generation = 1e6 * now();
+  open_connection(&c, port, 1);
+  Stream *s = c.streams;
+  open_stream(&c, s, path);
+  double begun = 0;
+  for (int i = -2; i < count; i++) {
+    double from = now();
+    if (i == 0) begun = from;
+    generation++;
+    b.n = o.n = t.n = m.n = step.n = 0;
+    field_text(&b, 1, session);
+    if (i > -2) {
+      __atomic_store_n((uint64_t *)up, 0, __ATOMIC_SEQ_CST);
+      memcpy(up + 64, g, elements * 4);
+      __atomic_store_n((uint64_t *)up, generation, __ATOMIC_SEQ_CST);
+      extent(&e, 0, generation, elements * 4);
+      field_text(&t, 1, "w"), field_bytes(&t, 6, e.at, e.n);
+      m.n = 0, field_bytes(&m, 1, t.at, t.n);
+      field_text(&o, 1, query), field_bytes(&o, GRADIENTS, m.at, m.n);
+      field_bytes(&b, 2, o.at, o.n);
+    }
+    char id[60];
+    snprintf(id, sizeof id, "%d-%llu", getpid(), (unsigned long long)generation);
+    field_text(&b, 4, id);
+    m.n = 0, field_text(&m, 1, memory), field_int(&m, 2, 1), field_int(&m, 3, generation);
+    field_bytes(&b, 11, m.at, m.n);
+    field_bytes(&step, 1, b.at, b.n);
+    send_buffer(&c, s, &step, 0);
+    await_message(&c, s);
+    read_query(s, query);
+    s->in.n = 0;
+    if (__atomic_load_n((uint64_t *)from_server, __ATOMIC_SEQ_CST) != generation) die("an answer without the parameters");
+    memcpy(down, from_server + 64, elements * 4);
+    if (i >= 0) times[taken++] = now() - from;
+  }
+  report(now() - begun);
+  step_request(&b, session, query, CANCEL, 1);
+  send_buffer(&c, s, &b, 1);
+  await_message(&c, s);
+}
+
 static void intake(int port, const char *path, const char *session, size_t elements) {
   Conn c;
   Buf b = {0};
@@ -566,6 +628,8 @@ int main(int argc, char **argv) {
   times = calloc(count + 1, sizeof(double));
   if (strcmp(mode, "echo") == 0 && given == 4) echo(atoi(a[0]), atoll(a[1]), atoll(a[2]), count);
   else if (strcmp(mode, "step") == 0 && given == 6) step(atoi(a[0]), a[1], a[2], a[3], atoll(a[4]), count);
+  else if (strcmp(mode, "shared") == 0 && given == 8)
+    shared(atoi(a[0]), a[1], a[2], atoll(a[3]), a[4], a[5], atoll(a[6]), count);
   else if (strcmp(mode, "intake") == 0 && given == 4) intake(atoi(a[0]), a[1], a[2], atoll(a[3]));
   else if ((strcmp(mode, "unary") == 0 || strcmp(mode, "stream") == 0) && given == 6)
     messages(atoi(a[0]), a[1], a[2], atoi(a[3]), atoi(a[4]), count, mode[0] == 'u');

@@ -10,12 +10,15 @@ import { method as banditsNeuralGcb } from './bandits/neural-gcb.js'
 import { method as banditsThompson } from './bandits/thompson.js'
 import { method as banditsUcb1 } from './bandits/ucb1.js'
 import { method as bayesBayesAttack } from './bayes/bayes-attack.js'
+import { method as bayesBohb } from './bayes/bohb.js'
 import { method as bayesConfigBo } from './bayes/config-bo.js'
 import { method as bayesDumbo } from './bayes/dumbo.js'
+import { method as bayesEhvi } from './bayes/ehvi.js'
 import { method as bayesGoUcb } from './bayes/go-ucb.js'
 import { method as bayesGpBo } from './bayes/gp-bo.js'
 import { method as bayesGp } from './bayes/gp.js'
 import { method as bayesTpe } from './bayes/tpe.js'
+import { method as bayesTurbo } from './bayes/turbo.js'
 import { method as evolutionCbo } from './evolution/cbo.js'
 import { method as evolutionCmaEs } from './evolution/cma-es.js'
 import { method as evolutionConsensusHopping } from './evolution/consensus-hopping.js'
@@ -29,11 +32,14 @@ import { method as evolutionNsga2 } from './evolution/nsga2.js'
 import { method as evolutionNsga3 } from './evolution/nsga3.js'
 import { method as evolutionOnePlusOne } from './evolution/one-plus-one.js'
 import { method as evolutionOpenEs } from './evolution/open-es.js'
+import { method as evolutionPb2 } from './evolution/pb2.js'
+import { method as evolutionPbt } from './evolution/pbt.js'
 import { method as evolutionPgpe } from './evolution/pgpe.js'
 import { method as evolutionPso } from './evolution/pso.js'
 import { method as evolutionRuleSearch } from './evolution/rule-search.js'
 import { method as evolutionSnes } from './evolution/snes.js'
 import { method as evolutionXnes } from './evolution/xnes.js'
+import { method as localSearchPowell } from './local-search/powell.js'
 import { method as onlineFollowerRobust } from './online/follower-robust.js'
 import { method as onlineFtrlGlm } from './online/ftrl-glm.js'
 import { method as onlineFtsp } from './online/ftsp.js'
@@ -54,6 +60,7 @@ import { method as zerothArs } from './zeroth/ars.js'
 import { method as zerothEsSingle } from './zeroth/es-single.js'
 import { method as zerothForwardGradient } from './zeroth/forward-gradient.js'
 import { method as zerothGfmPlus } from './zeroth/gfm-plus.js'
+import { method as zerothMezo } from './zeroth/mezo.js'
 import { method as zerothPerPixelSge } from './zeroth/per-pixel-sge.js'
 import { method as zerothUlr } from './zeroth/ulr.js'
 import { method as zerothZoFrankWolfe } from './zeroth/zo-frank-wolfe.js'
@@ -77,12 +84,15 @@ export const methods: readonly AnyMethod[] = [
   banditsThompson,
   banditsUcb1,
   bayesBayesAttack,
+  bayesBohb,
   bayesConfigBo,
   bayesDumbo,
+  bayesEhvi,
   bayesGoUcb,
   bayesGpBo,
   bayesGp,
   bayesTpe,
+  bayesTurbo,
   evolutionCbo,
   evolutionCmaEs,
   evolutionConsensusHopping,
@@ -96,11 +106,14 @@ export const methods: readonly AnyMethod[] = [
   evolutionNsga3,
   evolutionOnePlusOne,
   evolutionOpenEs,
+  evolutionPb2,
+  evolutionPbt,
   evolutionPgpe,
   evolutionPso,
   evolutionRuleSearch,
   evolutionSnes,
   evolutionXnes,
+  localSearchPowell,
   onlineFollowerRobust,
   onlineFtrlGlm,
   onlineFtsp,
@@ -121,6 +134,7 @@ export const methods: readonly AnyMethod[] = [
   zerothEsSingle,
   zerothForwardGradient,
   zerothGfmPlus,
+  zerothMezo,
   zerothPerPixelSge,
   zerothUlr,
   zerothZoFrankWolfe,

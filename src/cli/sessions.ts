@@ -4,7 +4,17 @@ import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { MethodSchema } from '../../clients/typescript/src/gen/asktell/v1/method_pb.js'
 import { SessionSchema, SessionState } from '../../clients/typescript/src/gen/asktell/v1/session_pb.js'
-import { Client, type Params, type Query, type StepResult } from '../../clients/typescript/src/index.js'
+import {
+  ANALYSIS_KINDS,
+  type AnalyzeOptions,
+  Client,
+  IMPORTANCE_METHODS,
+  type ImportanceMethod,
+  type Params,
+  type Query,
+  type StepResult,
+} from '../../clients/typescript/src/index.js'
+import { printAnalysis } from './analysis.js'
 import {
   readData,
   readInteger,
@@ -157,6 +167,39 @@ export function addSessionCommands(program: Command): void {
         ['TRIAL', 'STATE', 'VALUE', 'PARAMS'],
         trials.map((t) => [String(t.number), t.state, t.values.map(short).join(', ') || '-', JSON.stringify(t.params)]),
       )
+    })
+
+  command('analyze <session>', 'what the trials of a session over a search space say')
+    .addOption(new Option('-k, --kind <kinds...>', 'what; all that there is when absent').choices(ANALYSIS_KINDS))
+    .option('--objective <name>', 'the first when absent')
+    .option('--parameters <names...>', 'of slices and parallel coordinates; the two of a contour')
+    .addOption(
+      new Option('--importance-method <method>').choices(IMPORTANCE_METHODS).default('ped-anova' as ImportanceMethod),
+    )
+    .option('--quantile <share>', 'of the trials that PED-ANOVA counts as the best', readNumber)
+    .option('--resolution <n>', 'points along each axis of slices and contours', readInteger(2))
+    .option('--points <data>', 'where to predict: a point as JSON or YAML, or a list of them')
+    .option('--reference <numbers...>', 'the corner of hypervolumes, one per objective', readNumbers)
+    .option('--plot <file>', 'draws it: .html or .svg')
+    .action(async (name: string, options: Options) => {
+      const file = options.plot as string | undefined
+      if (file && !/\.(html|svg)$/.test(file))
+        throw new Error(`expected a file that ends in .html or .svg, got ${file}`)
+      const points = options.points ? readData(options.points as string) : []
+      const analysis = await connect(options)
+        .session(name)
+        .analyze({
+          ...(options as AnalyzeOptions),
+          kinds: options.kind as AnalyzeOptions['kinds'],
+          points: (Array.isArray(points) ? points : [points]) as unknown as Params[],
+          charts: file !== undefined,
+        })
+      if (file) await (await import('./plot.js')).plot(analysis.charts, file)
+      if (options.json) {
+        const { charts: _, ...data } = analysis
+        printJson(data)
+      } else printAnalysis(analysis)
+      if (file) process.stderr.write(`${analysis.charts.length} charts are in ${file}\n`)
     })
 
   command('enqueue <session>', 'points to ask first')

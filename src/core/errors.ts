@@ -25,6 +25,7 @@ export const ERRORS = {
   REVISION_MISMATCH: { grpc: 10, http: 412, title: 'The session has moved on' },
   QUERY_RESOLVED: { grpc: 9, http: 409, title: 'The query has been answered or closed' },
   SESSION_CLOSED: { grpc: 9, http: 409, title: 'The session takes no more observations' },
+  SHARED_MEMORY_LOST: { grpc: 9, http: 409, title: 'The shared memory, or what it held, is gone: send it again' },
   NOT_MUTABLE: { grpc: 9, http: 409, title: 'The field cannot be changed' },
   UNSUPPORTED: { grpc: 12, http: 501, title: 'This is not offered' },
   QUOTA_EXCEEDED: { grpc: 8, http: 429, title: 'A quota is used up' },

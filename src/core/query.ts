@@ -1,4 +1,5 @@
 /** What a session asks and what a client tells. Plain data on both sides. */
+import type { Move } from './directions.js'
 import type { Params } from './space.js'
 import type { Tensors } from './tensor.js'
 
@@ -8,6 +9,7 @@ import type { Tensors } from './tensor.js'
  *   They stay as they are while the query is open.
  * - `tensors`: literal tensors. - `params`: a point of a search space. - `text`: components by name; in a space that is not
  *   of text a note to the client, such as seeds, of which nothing is told. - `item`: an id.
+ * - `seeded`: the client's own iterate with a move added, or the move alone; made where it is used.
  */
 export type Point =
   | { kind: 'view'; name: string }
@@ -15,6 +17,7 @@ export type Point =
   | { kind: 'params'; params: Params }
   | { kind: 'text'; text: { readonly [component: string]: string } }
   | { kind: 'item'; item: string }
+  | { kind: 'seeded'; move: Move; alone?: boolean }
 
 export type Message = { role: 'system' | 'user' | 'assistant'; content: string }
 
@@ -80,6 +83,10 @@ export type Query = {
   purpose?: string
   /** Queries over a search space carry the number of their trial. */
   trial?: number
+  /** The trial that this one goes on from: the client loads the checkpoint that it kept after it. From scratch without. */
+  parent?: number
+  /** Where a client that keeps the iterate has it to be: after so many steps, the last of which made these moves. */
+  iterate?: { step: number; last: readonly Move[] }
 }
 
 export const STATUSES = ['ok', 'failed', 'infeasible', 'pruned', 'cancelled'] as const

@@ -58,6 +58,11 @@ export const configSchema = z.strictObject({
     positive.default(2 ** 31),
     'Most bytes of gradients, decoded, that a stream may send ahead of its step or that a step may hold.',
   ),
+  sharedDirectory: field(
+    z.string().min(1).optional(),
+    'Directory for files through which clients on this host pass tensors, such as /dev/shm. None when absent.',
+  ),
+  sharedBytes: field(positive.default(2 ** 31), 'Most bytes of all files in sharedDirectory.'),
   maxConcurrentStreams: field(positive.default(1024), 'Calls at the same time on one gRPC connection.'),
   drainSeconds: field(z.number().min(0).default(10), 'Time for calls in flight after SIGTERM.'),
   llmEndpoints: field(

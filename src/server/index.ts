@@ -15,6 +15,7 @@ import { startGrpc } from './grpc/server.js'
 import { startHttp } from './http/server.js'
 import { Resolver } from './resolver.js'
 import { createService } from './service.js'
+import { SharedMemories } from './shared-memory.js'
 import { createLog, createTracer, Telemetry } from './telemetry.js'
 import type { Transport } from './transport.js'
 
@@ -51,7 +52,11 @@ export async function startServer(config: Config, parts: Parts = {}): Promise<Ru
     parts.sessions ?? (await openSessions(config, engine.id, telemetry, parts.onFatal ?? (() => process.exit(1))))
   const resolver = new Resolver(sessions, config.llmEndpoints, { warn: (message, fields) => log.warn(fields, message) })
   const { maxGradientBytes } = config
-  const dispatcher = new Dispatcher(createService(sessions, telemetry, resolver, { maxGradientBytes }), telemetry)
+  const memories = new SharedMemories(config.sharedDirectory, config.sharedBytes, maxGradientBytes)
+  const dispatcher = new Dispatcher(
+    createService(sessions, telemetry, resolver, { maxGradientBytes }, memories),
+    telemetry,
+  )
   const authorizer = new Authorizer(config.apiKeys, (reason) => telemetry.refused(reason))
   const transports: Transport[] = []
 

@@ -2,6 +2,7 @@
 import { create, type MessageShape } from '@bufbuild/protobuf'
 import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import { AsktellError } from '../core/errors.js'
+import { AnalysisSchema } from '../core/gen/asktell/v1/analysis_pb.js'
 import type { Method } from '../core/gen/asktell/v1/method_pb.js'
 import { TrialSchema } from '../core/gen/asktell/v1/query_pb.js'
 import {
@@ -21,6 +22,7 @@ import { pageToken as nextPage, parseFilter, readPageToken } from '../sessions/f
 import type { Call } from './call.js'
 import { linked, until } from './call.js'
 import { Catalogue } from './catalogue.js'
+import { analysisRequestFromProto, analysisToProto } from './codec/analysis.js'
 import { count, fail, idOf, int64, integer, newId, params, quote } from './codec/basics.js'
 import { observationFromProto, trialToProto } from './codec/query.js'
 import { auditToProto, eventToProto, patchFromProto, sessionToProto, specFromProto } from './codec/session.js'
@@ -29,6 +31,7 @@ import { dtypes } from './codec/tensors.js'
 import { draining, relocate } from './errors.js'
 import { optimize } from './optimize.js'
 import type { Resolver } from './resolver.js'
+import { SharedMemories } from './shared-memory.js'
 import { mutation, Steps } from './steps.js'
 import type { Telemetry } from './telemetry.js'
 
@@ -54,9 +57,10 @@ export function createService(
   telemetry: Telemetry,
   resolver: Pick<Resolver, 'check' | 'attach'>,
   limits: { maxGradientBytes: number },
+  memories: SharedMemories = new SharedMemories(undefined, 0, 0),
 ): Implementation {
   const catalogue = new Catalogue()
-  const steps = new Steps(sessions, telemetry, limits.maxGradientBytes)
+  const steps = new Steps(sessions, telemetry, limits.maxGradientBytes, memories)
 
   const inSpan = <T>(name: string, call: Call, work: () => Promise<T>) =>
     telemetry.span(`session.${name}`, {}, call, work)
@@ -121,6 +125,8 @@ export function createService(
       return optimize(requests, call, steps, limits.maxGradientBytes)
     },
 
+    shareMemory: (request, call) => memories.share(request, call),
+
     async report(request, call) {
       const id = idOf('sessions', request.name)
       const input = {
@@ -162,6 +168,13 @@ export function createService(
         trials: page.items.map(trialToProto),
         nextPageToken: page.nextPageToken,
       })
+    },
+
+    async analyzeSession(request, call) {
+      const id = idOf('sessions', request.name)
+      const asked = analysisRequestFromProto(request)
+      const analysis = await inSpan('analyze', call, () => sessions.analyze(id, asked))
+      return create(AnalysisSchema, analysisToProto(analysis, asked.points))
     },
 
     async editSpace(request, call) {

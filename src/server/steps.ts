@@ -6,6 +6,7 @@ import type { Observation, PointSchema } from '../core/gen/asktell/v1/query_pb.j
 import {
   type AskRequest,
   type Held as ProtoHeld,
+  type Shared,
   type StepRequest,
   type StepResponse,
   StepResponseSchema,
@@ -30,16 +31,17 @@ import {
 } from './codec/query.js'
 import { states } from './codec/session.js'
 import { giveBack } from './codec/staging.js'
-import { allowance, encodings, tensorsToProto } from './codec/tensors.js'
+import { allowance, encodings, type Place, tensorsToProto } from './codec/tensors.js'
 import { draining } from './errors.js'
+import { type SharedFile, SharedMemories } from './shared-memory.js'
 import type { Telemetry } from './telemetry.js'
 
 /** What came ahead of a step, by query id. */
 export type Chunked = ReadonlyMap<string, Ahead>
 /** How the tensors of an answer travel: all of them in `encoding`, or those of the first point for a copy of the client. */
 type Format = { encoding: Dtype | undefined; delta?: DeltaFormat & { held: Held } }
-type PointOptions = Format & { omitTensors?: boolean; queryId?: string }
-type Answer = { omitTensors: boolean; encoding: ProtoDtype; held?: ProtoHeld; path: string }
+type PointOptions = Format & { omitTensors?: boolean; queryId?: string; place?: Place }
+type Answer = { omitTensors: boolean; encoding: ProtoDtype; held?: ProtoHeld; shared?: Shared; path: string }
 
 const MAX_COUNT = 10_000
 const MAX_LAYOUTS = 10_000
@@ -57,6 +59,7 @@ export class Steps {
     private readonly sessions: Sessions,
     private readonly telemetry: Telemetry,
     private readonly maxGradientBytes: number,
+    private readonly memories = new SharedMemories(undefined, 0, 0),
   ) {}
 
   layout(id: string): Promise<Layout> {
@@ -94,7 +97,8 @@ export class Steps {
   async tell(request: TellRequest, call: Call): Promise<StepResponse> {
     const id = idOf('sessions', request.name)
     if (request.observations.length === 0) fail('observations', 'expected at least one')
-    const observations = await this.observations(id, request.observations, '')
+    const file = this.memories.of(request.shared, 'shared', call)
+    const observations = await this.observations(id, request.observations, '', file)
     const input: StepInput = { ...mutation(request), observations, count: 0 }
     return this.run(id, input, { omitTensors: true, encoding: 0, path: '' }, call)
   }
@@ -102,9 +106,10 @@ export class Steps {
   /** `path` goes before the names of fields in refusals: the request may be part of another. */
   async step(request: StepRequest, path: string, call: Call, chunked?: Chunked): Promise<StepResponse> {
     const id = idOf('sessions', request.name, `${path}name`)
+    const file = this.memories.of(request.shared, `${path}shared`, call)
     const input: StepInput = {
       ...mutation(request),
-      observations: await this.observations(id, request.observations, path, chunked),
+      observations: await this.observations(id, request.observations, path, file, chunked),
       count: wanted(request.count, `${path}count`),
       wait: milliseconds(request.wait, `${path}wait`),
       worker: workerName(request.worker, `${path}worker`),
@@ -113,7 +118,8 @@ export class Steps {
   }
 
   /** Points with their views resolved; undefined when they are of a query that has been answered meanwhile. */
-  async points(id: string, points: readonly Point[], { omitTensors, encoding, delta, queryId }: PointOptions) {
+  async points(id: string, points: readonly Point[], options: PointOptions) {
+    const { omitTensors, encoding, delta, queryId, place } = options
     const out: MessageInitShape<typeof PointSchema>[] = []
     for (const point of points) {
       if (omitTensors || (point.kind !== 'view' && point.kind !== 'tensors')) {
@@ -124,8 +130,8 @@ export class Steps {
       const copies = delta && out.length === 0 ? await this.sessions.copies(id) : undefined
       const write = (tensors: Tensors) =>
         copies && delta
-          ? tensorsForHolder(tensors, specs, delta, delta.held, copies)
-          : tensorsToProto(tensors, specs, encoding)
+          ? tensorsForHolder(tensors, specs, delta, delta.held, copies, place)
+          : tensorsToProto(tensors, specs, encoding, place)
       const tensors =
         point.kind === 'view' ? await this.sessions.view(id, point.name, write, queryId) : write(point.tensors)
       if (!tensors) return undefined
@@ -149,12 +155,22 @@ export class Steps {
     return { encoding: plain, delta: { encoding: name, density, held: heldFromProto(held, `${path}held`) } }
   }
 
-  private async observations(id: string, list: readonly Observation[], path: string, chunked?: Chunked) {
+  private async observations(
+    id: string,
+    list: readonly Observation[],
+    path: string,
+    file: SharedFile | undefined,
+    chunked?: Chunked,
+  ) {
     const tensorial = list.some(
       (o) => o.gradients.length > 0 || o.products.length > 0 || o.point?.kind.case === 'tensors',
     )
     const layout = tensorial ? await this.layout(id) : NO_TENSORS
     const reserve = allowance(this.maxGradientBytes, `${path}observations`)
+    list.forEach(({ gradients, products }, i) => {
+      this.memories.read(file, gradients, `${path}observations[${i}].gradients`)
+      this.memories.read(file, products, `${path}observations[${i}].products`)
+    })
     return list.map((o, i) =>
       observationFromProto(o, layout, `${path}observations[${i}]`, chunked?.get(o.queryId), reserve),
     )
@@ -168,6 +184,8 @@ export class Steps {
   private async runStep(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
     const { sessions, telemetry } = this
     const format = await this.format(id, answer)
+    const { shared, path } = answer
+    const room = shared && this.memories.of(shared, `${path}shared`, call)?.answer(shared, `${path}shared`)
     // A wait ends with the drain; a step that does not wait is finished.
     const { signal, release } = input.wait ? linked(call.signal, call.draining) : { signal: call.signal, release() {} }
     try {
@@ -183,7 +201,7 @@ export class Steps {
       }
       const queries = []
       for (const query of result.queries) {
-        const options = { ...format, omitTensors: answer.omitTensors, queryId: query.id }
+        const options = { ...format, omitTensors: answer.omitTensors, queryId: query.id, place: room?.place }
         const points = await this.points(id, query.points, options)
         if (points) queries.push(queryToProto(query, points))
       }
@@ -205,16 +223,18 @@ export class Steps {
       })
     } finally {
       release()
+      room?.done()
     }
   }
 }
 
 const NO_TENSORS: Layout = { specs: [], encodings: {} }
 
-const answerOf = ({ omitTensors, encoding, held }: AskRequest | StepRequest, path: string): Answer => ({
+const answerOf = ({ omitTensors, encoding, held, shared }: AskRequest | StepRequest, path: string): Answer => ({
   omitTensors,
   encoding,
   held,
+  shared,
   path,
 })
 

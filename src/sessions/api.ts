@@ -1,4 +1,6 @@
 /** What the server calls: sessions in domain types, no transport and no proto. Implemented by SessionManager. */
+import type { Analysis } from '../blackbox/analysis/analysis.js'
+import type { AnalysisRequest } from '../blackbox/analysis/request.js'
 import type { Lossy } from '../core/encodings/index.js'
 import type { Estimate } from '../core/method.js'
 import type { Observation, Point, Query, Usage } from '../core/query.js'
@@ -112,6 +114,8 @@ export type Trial = {
   queryId: string
   state: TrialState
   params: Params
+  /** The trial whose checkpoint it went on from. */
+  parent?: number
   values?: readonly number[]
   constraints?: readonly number[]
   intermediates: readonly { step: number; value: number }[]
@@ -173,6 +177,8 @@ export interface Sessions {
   copies(id: string): Promise<Copies>
   report(id: string, input: ReportInput): Promise<ReportResult>
   estimate(id: string): Promise<Estimate & { revision: number }>
+  /** Figures of a session over a search space, from its trials. Computed off this thread. */
+  analyze(id: string, request: AnalysisRequest): Promise<Analysis & { revision: number }>
   trials(id: string, options: { pageSize?: number; pageToken?: string; filter?: string }): Promise<Page<Trial>>
   /** Gives the session another search space, and starts the method anew from the trials. */
   editSpace(id: string, edit: SpaceEdit, options?: Mutation): Promise<SessionInfo>

@@ -147,24 +147,43 @@ export function retold(trials: readonly TrialRecord[]): Event[] {
   return trials
     .filter(({ state }) => STATUSES[state])
     .sort((a, b) => (a.endTime ?? 0) - (b.endTime ?? 0) || a.number - b.number)
-    .map(({ number, queryId, state, params, values, constraints, message, wants, extra }) => {
-      const id = `old:${queryId}`
-      const query: Query = {
-        id,
-        points: [{ kind: 'params', params }],
-        wants: wants ?? [{ kind: 'value' }],
-        trial: number,
-      }
-      const observation = {
-        ...extra,
-        queryId: id,
-        status: STATUSES[state]!,
-        ...(values && { values: [values] }),
-        ...(constraints && { constraints: [constraints] }),
-        ...(message !== undefined && { message }),
-      }
-      return { type: 'observation', query, observation }
-    })
+    .flatMap(
+      ({
+        number,
+        queryId,
+        state,
+        params,
+        parent,
+        intermediates,
+        values,
+        constraints,
+        message,
+        wants,
+        extra,
+      }): Event[] => {
+        const id = `old:${queryId}`
+        const query: Query = {
+          id,
+          points: [{ kind: 'params', params }],
+          wants: wants ?? [{ kind: 'value' }],
+          trial: number,
+          ...(parent !== undefined && { parent }),
+        }
+        const observation = {
+          ...extra,
+          queryId: id,
+          status: STATUSES[state]!,
+          ...(values && { values: [values] }),
+          ...(constraints && { constraints: [constraints] }),
+          ...(message !== undefined && { message }),
+        }
+        const reports = intermediates.filter(({ value }) => Number.isFinite(value))
+        return [
+          ...reports.map(({ step, value }) => ({ type: 'report', query, step, value }) as const),
+          { type: 'observation', query, observation },
+        ]
+      },
+    )
 }
 
 /** What an audit entry shows of a trial. */

@@ -1,5 +1,7 @@
 /** All sessions of a process: finds or wakes the actor of a session and turns calls into its operations. */
 import { randomUUID } from 'node:crypto'
+import type { Analysis } from '../blackbox/analysis/analysis.js'
+import { type AnalysisRequest, planOf } from '../blackbox/analysis/request.js'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import type { Estimate } from '../core/method.js'
 import type { Observation } from '../core/query.js'
@@ -362,6 +364,27 @@ export class SessionManager implements Sessions {
       }
       return { items, nextPageToken: '' }
     })
+  }
+
+  async analyze(id: string, request: AnalysisRequest): Promise<Analysis & { revision: number }> {
+    const actor = await this.actor(id)
+    const { revision, ...task } = await actor.read(({ problem, trials, revision, spec }) => ({
+      key: `${id} ${spec.createTime} ${revision}`,
+      problem,
+      plan: planOf(request, problem),
+      // Copies: the records go on changing.
+      trials: trials.map(({ number, state, params, values, constraints, createTime, endTime }) => ({
+        number,
+        state,
+        params,
+        values,
+        constraints,
+        createTime,
+        endTime,
+      })),
+      revision,
+    }))
+    return { ...(await this.context.pool.analyze(task)), revision }
   }
 
   async *watch(id: string, afterRevision: number, signal: AbortSignal): AsyncIterable<WatchEvent> {

@@ -602,6 +602,7 @@ export class Session {
         params: point.params,
         intermediates: [],
         createTime: this.updateTime,
+        ...(query.parent !== undefined && { parent: query.parent }),
         ...(query.wants.some(({ kind }) => kind !== 'value') && { wants: query.wants }),
       })
     return this.queries.get(query.id)!

@@ -288,7 +288,7 @@ function wrongFields(
       'too many objectives',
       'createSession',
       session({
-        method: 'tpe',
+        method: 'cma-es',
         objectives: ['a', 'b'].map((name) => ({ name, direction: 1 })),
       }),
     ],
@@ -329,6 +329,14 @@ function wrongFields(
     ['a fork with an id that is none', 'forkSession', { name, sessionId: 'a b' }],
     ['a fork with another setting', 'forkSession', { name, config: { [unknown]: 1 } }],
     ['an estimate in no encoding', 'getEstimate', { name: `sessions/${t.tensors}`, encoding: 5 + d.integer(99) }],
+    ['an analysis of no trials', 'analyzeSession', { name: `sessions/${t.tensors}` }],
+    ['an analysis of no kind', 'analyzeSession', { name, kinds: [11 + d.integer(99)] }],
+    ['an analysis of no parameter', 'analyzeSession', { name, parameters: [unknown] }],
+    ['an analysis of no objective', 'analyzeSession', { name, objective: unknown }],
+    ['an analysis with a share that is none', 'analyzeSession', { name, quantile: d.pick([-1, 1, Number.NaN]) }],
+    ['an analysis at fewer points than two', 'analyzeSession', { name, resolution: d.pick([1, -1, 1000]) }],
+    ['a prediction at no point of the space', 'analyzeSession', { name, points: [{ [unknown]: 1 }] }],
+    ['a prediction nowhere', 'analyzeSession', { name, kinds: [10] }],
     ['a page of less than nothing', 'listSessions', { pageSize: negative }],
     ['a token of no list', 'listSessions', { pageToken: unknown }],
     [
@@ -367,6 +375,7 @@ const VERBS: { readonly [K in Rpc]?: [verb: string, suffix: string] } = {
   getSession: ['GET', ''],
   getMethod: ['GET', ''],
   getEstimate: ['GET', '/estimate'],
+  analyzeSession: ['POST', ':analyze'],
 }
 
 /** The HTTP request that carries a message, or undefined where its name can't stand in an address. */

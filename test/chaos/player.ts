@@ -2,6 +2,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { CreateSessionRequestSchema } from '../../clients/typescript/src/gen/asktell/v1/service_pb.js'
 import type { Query, StepResult, Observation as Told } from '../../clients/typescript/src/query.js'
+import { SeededIterate } from '../../clients/typescript/src/seeded.js'
 import { Session } from '../../clients/typescript/src/session.js'
 import type { Transport } from '../../clients/typescript/src/transport.js'
 import { methods as blackbox } from '../../src/blackbox/catalogue.gen.js'
@@ -10,6 +11,7 @@ import { TensorsSchema } from '../../src/core/gen/asktell/v1/tensor_pb.js'
 import type { AnyMethod } from '../../src/core/method.js'
 import type { Point as DomainPoint, Query as DomainQuery, Want as DomainWant } from '../../src/core/query.js'
 import { methods as optimizers } from '../../src/optimizers/catalogue.gen.js'
+import { flatOfSpace } from '../../src/optimizers/flat.js'
 import { spaceToProto } from '../../src/server/codec/space.js'
 import { tensorsToProto } from '../../src/server/codec/tensors.js'
 import { problem, problemNames, type TestProblem } from '../problems/index.js'
@@ -66,12 +68,14 @@ function createRequest({ method, pruner }: Plan, world: TestProblem, config: unk
   } as CreateRequest
 }
 
-/** A query of the client, as the oracles read it. */
-function toDomain({ id, points, wants, trial }: Query): DomainQuery {
+/** A query of the client, as the oracles read it. Points that are seeds are made of the iterate that the client keeps. */
+function toDomain({ id, points, wants, trial }: Query, iterate?: SeededIterate): DomainQuery {
   return {
     id,
     trial,
-    points: points.map(({ params, tensors, text, item }): DomainPoint => {
+    points: points.map((point): DomainPoint => {
+      const { params, tensors, text, item, seeded } = point
+      if (seeded) return { kind: 'tensors', tensors: iterate!.at(point) }
       if (params) return { kind: 'params', params }
       if (tensors) return { kind: 'tensors', tensors }
       return text ? { kind: 'text', text } : { kind: 'item', item: item! }
@@ -120,6 +124,7 @@ export class Player {
   private created = false
   private round = 0
   private hand: Query[] = []
+  private iterate: SeededIterate | undefined
 
   constructor(
     readonly plan: Plan,
@@ -154,7 +159,15 @@ export class Player {
 
   private take({ queries, short }: StepResult, count: number) {
     this.hand.push(...queries)
+    for (const query of queries) if (query.iterate) this.follow(query)
     if (this.hand.length === 0 && !this.done) throw new Error(`${this.id}: asked for ${count}, got none: ${short}`)
+  }
+
+  private follow(query: Query) {
+    const { space } = this.world.problem
+    if (space.kind !== 'tensors') throw new Error('only tensors are made of seeds')
+    this.iterate ??= new SeededIterate(flatOfSpace(space).tensors(flatOfSpace(space).start()))
+    this.iterate.follow(query)
   }
 
   private async observe(query: Query, round: number, send: Send): Promise<Told> {
@@ -166,7 +179,7 @@ export class Player {
         if (decision.shouldPrune) return { queryId: query.id, status: 'pruned' }
       }
     if (round % 17 === 16) return { queryId: query.id, status: 'failed', message: 'the worker broke' }
-    return this.world.answer(toDomain(query), noView) as Told
+    return this.world.answer(toDomain(query, this.iterate), noView) as Told
   }
 
   private async step(send: Send, kind: 'ask' | 'tell' | 'step', observations: Told[], count: number) {

@@ -1,7 +1,7 @@
 /** The `asktell` command as a person runs it: processes, exit codes and what they print. */
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -46,6 +46,25 @@ describe('asktell', () => {
     const trials = await asktell('trials', 'first')
     expect(trials.stdout.split('\n')[0]).toMatch(/^TRIAL +STATE +VALUE +PARAMS$/)
     expect((await json('sessions', '--filter', 'method = "tpe"'))[0].name).toBe('sessions/first')
+  })
+
+  it('analyzes a session and draws it', async () => {
+    await asktell('create', '-m', 'random', '--space', SPACE, '--seed', '1', '--id', 'analyzed')
+    const { queries } = await json('ask', 'analyzed', '-n', '12')
+    const observations = queries.map((q: { id: string; points: { params: { x: number } }[] }) => ({
+      queryId: q.id,
+      values: [(q.points[0].params.x - 0.5) ** 2],
+    }))
+    await asktell('tell', 'analyzed', '--observations', JSON.stringify(observations))
+    const [page, image] = ['a.html', 'a.svg'].map((name) => join(folder, name))
+    const drawn = await asktell('analyze', 'analyzed', '--points', '{x: 0.5, kind: a}', '--plot', page)
+    expect(drawn.stdout).toMatch(/objective of 12 trials[\s\S]*importances[\s\S]*cross-validation[\s\S]*predictions/)
+    expect(readFileSync(page, 'utf8').match(/<figure><svg/g)).toHaveLength(9)
+    const { edf, charts } = await json('analyze', 'analyzed', '-k', 'edf', '--plot', image)
+    expect([edf.fractions.at(-1), charts]).toEqual([1, undefined])
+    expect(readFileSync(image, 'utf8')).toMatch(/^<svg [\s\S]*Empirical distribution[\s\S]*<\/svg>\n$/)
+    const refused = await asktell('analyze', 'analyzed', '--parameters', 'zz')
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('"zz" is not a parameter of the space')])
   })
 
   it('reads a space as the protocol has it, from a file', async () => {

@@ -25,7 +25,7 @@ import {
 import { type Definition, type ProblemOptions, type TestProblem, testProblem } from './oracle.js'
 import { phaseRetrieval } from './retrieval.js'
 import { ruleFitnessProblem } from './rules.js'
-import { branin, mixed, sphere5d, twoObjectives } from './search.js'
+import { branin, mixed, sphere5d, twoConstraints, twoObjectives } from './search.js'
 import {
   bandit,
   bilinearGame,
@@ -82,6 +82,7 @@ const PROBLEMS: Readonly<Record<string, (options: ProblemOptions) => Definition>
   'sphere-5d': sphere5d,
   mixed,
   'two-objectives': twoObjectives,
+  'two-constraints': twoConstraints,
   keywords,
   'rule-fitness': ruleFitnessProblem,
 }

@@ -1,4 +1,5 @@
 /** Turns a plain function into an oracle that answers a method's queries. */
+import { addMove } from '../../src/core/directions.js'
 import type { Estimate } from '../../src/core/method.js'
 import type {
   Curvature,
@@ -40,6 +41,8 @@ export type Definition = {
   objective: (point: Point) => number
   /** All values at a point, where there are several objectives. */
   objectives?: (point: Point) => readonly number[]
+  /** Values of outcome constraints at a point; <= 0 is feasible. */
+  constraints?: (point: Point) => readonly number[]
   /** What estimates are judged by, where that is not the objective: a game's distance to its saddle. */
   judge?: (point: Point) => number
   /** What is judged of an estimate's numbers, where its points say nothing: what a player of rounds has paid. */
@@ -126,8 +129,15 @@ export function testProblem(name: string, definition: Definition, options: Probl
   const told = options.transform ?? ((value: number) => value)
   const scale = options.gradientScale ?? 1
   const maximize = problem.objectives[0].direction === 'maximize'
-  const resolve = (point: Point, view: ResolveView): Point =>
-    point.kind === 'view' ? { kind: 'tensors', tensors: view(point.name) } : point
+  /** Of seeds, what a client makes whose iterate is that of the method. */
+  const resolve = (point: Point, view: ResolveView): Point => {
+    if (point.kind === 'view') return { kind: 'tensors', tensors: view(point.name) }
+    if (point.kind !== 'seeded') return point
+    const start = (x: FloatArray) => (point.alone ? x.slice().fill(0) : x.slice())
+    const tensors = Object.fromEntries(Object.entries(view('x')).map(([key, x]) => [key, start(x)]))
+    addMove(tensors, point.move)
+    return { kind: 'tensors', tensors }
+  }
 
   const scaled = (tensors: Tensors): Tensors => {
     if (scale === 1) return tensors
@@ -163,6 +173,7 @@ export function testProblem(name: string, definition: Definition, options: Probl
           observation = {
             ...observation,
             values: points.map((p) => (definition.objectives?.(p) ?? [objective(p)]).map(told)),
+            ...(definition.constraints && { constraints: points.map(definition.constraints) }),
           }
         else if (want.kind === 'gradient')
           observation = { ...observation, gradients: points.map((p) => scaled(gradient!(p))) }

@@ -110,3 +110,26 @@ export function twoObjectives(): Definition {
     },
   }
 }
+
+/**
+ * The toy problem of R. B. Gramacy et al., "Modeling an Augmented Lagrangian for Blackbox Constrained Optimization", 2016:
+ * x0 + x1 in [0, 1]^2 under two constraints. Best, with the first of them tight: 0.5998 at (0.1954, 0.4044).
+ */
+export function twoConstraints(): Definition {
+  const constraints = (point: Point) => {
+    const { x0, x1 } = paramsOf(point) as Record<string, number>
+    return [1.5 - x0 - 2 * x1 - 0.5 * Math.sin(2 * Math.PI * (x0 * x0 - 2 * x1)), x0 * x0 + x1 * x1 - 1.5]
+  }
+  const objective = (point: Point) => (paramsOf(point).x0 as number) + (paramsOf(point).x1 as number)
+  const { space, objectives } = minimize(
+    ['x0', 'x1'].map((name) => ({ name, type: 'float', low: 0, high: 1 }) as const),
+  )
+  return {
+    problem: { space, objectives, constraints: ['first', 'second'] },
+    optimum: 0.59979,
+    offers: ['value'],
+    objective,
+    constraints,
+    judge: (point) => (constraints(point).some((c) => c > 0) ? Number.POSITIVE_INFINITY : objective(point)),
+  }
+}

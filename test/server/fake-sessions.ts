@@ -168,6 +168,11 @@ export function fakeSessions(): FakeSessions {
           : ({ kind: 'params', params: middle(info) } as const)
       return { kind: 'iterate', points: [{ point }], step: info.counts.told, revision: info.revision }
     },
+    async analyze(id) {
+      const { info } = find(id)
+      const objective = info.problem.objectives[0].name
+      return { objective, trials: 0, leftOut: [], charts: [], revision: info.revision }
+    },
     async trials(id) {
       const { info } = find(id)
       const items = Array.from({ length: info.counts.asked }, (_, number) => ({

@@ -1,9 +1,9 @@
 /** What a client keeps so that lossy encodings lose nothing in the long run. */
 import { randomUUID } from 'node:crypto'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { DENSITY, decodePieces, encodePieces, isLossy, type Lossy } from './encodings/index.js'
+import { DENSITY, encodeWithRest, isLossy, type Lossy } from './encodings/index.js'
 import { Dtype, type TensorSchema, type Tensors as TensorsMessage, TensorsSchema } from './gen/asktell/v1/tensor_pb.js'
-import { type FloatArray, type Tensors, unpackTensors } from './tensors.js'
+import { addTensor, type FloatArray, type Tensors, unpackTensors } from './tensors.js'
 
 /** How tensors travel. Plain floats always do; the lossy ones in sessions that were created with them. */
 export type Encoding = 'f32' | 'f64' | 'bf16' | 'f16' | Lossy
@@ -30,9 +30,8 @@ export function dtypeOf(name: Encoding): Dtype {
  * Karimireddy, Rebjock, Stich, Jaggi, Error feedback fixes SignSGD (2019), https://arxiv.org/abs/1901.09847.
  */
 export class ErrorFeedback {
-  private readonly left = new Map<string, FloatArray>()
-  /** What the session makes of the tensor under way. */
-  private came = new Float32Array()
+  /** What was left out, and an array for what is left out of the next. */
+  private readonly rests = new Map<string, { rest: FloatArray; next: FloatArray }>()
 
   /** `density` is the share of the elements that `top-k` keeps. */
   constructor(
@@ -48,39 +47,31 @@ export class ErrorFeedback {
    */
   encode(gradient: Tensors, place = ''): TensorsMessage {
     const tensors: MessageInitShape<typeof TensorSchema>[] = []
-    const entries = Object.entries(gradient).map(([name, values]) => ({
-      name,
-      values,
-      rest: this.rest(place, name, values),
-    }))
-    for (const { name, values, rest } of entries)
-      for (let i = 0; i < rest.length; i++)
-        if (!Number.isFinite(Math.fround(rest[i] + values[i])))
-          throw new RangeError(`gradient ${name}[${i}]: expected a finite number, got ${values[i]}`)
-    for (const { name, values, rest } of entries) {
-      for (let i = 0; i < rest.length; i++) rest[i] += values[i]
-      const pieces = encodePieces(rest, this.encoding, this.density)
+    const touched: { rest: FloatArray; next: FloatArray }[] = []
+    for (const [name, values] of Object.entries(gradient)) {
+      const kept = this.kept(place, name, values)
+      const { rest, next } = kept
+      const pieces = encodeWithRest(values, rest, next, this.encoding, this.density)
+      if (!pieces) {
+        const i = values.findIndex((value, i) => !Number.isFinite(Math.fround(rest[i] + value)))
+        throw new RangeError(`gradient ${name}[${i}]: expected a finite number, got ${values[i]}`)
+      }
+      touched.push(kept)
       for (const { offset, length, data } of pieces)
         tensors.push({ name, dtype: dtypeOf(this.encoding), data, offset: BigInt(offset), length: BigInt(length) })
-      const came = this.room(rest.length)
-      decodePieces(pieces, this.encoding, came)
-      for (let i = 0; i < rest.length; i++) rest[i] -= came[i]
     }
+    for (const kept of touched) [kept.rest, kept.next] = [kept.next, kept.rest]
     return create(TensorsSchema, { tensors })
   }
 
-  private rest(place: string, name: string, { length, BYTES_PER_ELEMENT }: FloatArray): FloatArray {
+  private kept(place: string, name: string, { length, BYTES_PER_ELEMENT }: FloatArray) {
     const key = JSON.stringify([place, name])
-    const known = this.left.get(key)
-    if (known?.length === length) return known
-    const rest = BYTES_PER_ELEMENT === 8 ? new Float64Array(length) : new Float32Array(length)
-    this.left.set(key, rest)
-    return rest
-  }
-
-  private room(length: number): Float32Array {
-    if (this.came.length < length) this.came = new Float32Array(length)
-    return this.came
+    const known = this.rests.get(key)
+    if (known?.rest.length === length) return known
+    const array = () => (BYTES_PER_ELEMENT === 8 ? new Float64Array(length) : new Float32Array(length))
+    const fresh = { rest: array(), next: array() }
+    this.rests.set(key, fresh)
+    return fresh
   }
 }
 
@@ -93,16 +84,13 @@ export class HeldCopy {
 
   /** Tensors of a message: added to the copy when they are a delta. */
   unpack(message: TensorsMessage): Record<string, FloatArray> {
-    const received = unpackTensors(message)
-    if (message.version === 0n) return received
-    if (message.base !== 0n) {
-      if (message.base !== this.version)
-        throw new Error(`the session sent a delta of version ${message.base}, the copy is of version ${this.version}`)
-      for (const [name, values] of Object.entries(this.tensors)) {
-        const delta = received[name]
-        for (let i = 0; i < values.length; i++) values[i] += delta[i]
-      }
-    } else this.tensors = Object.fromEntries(Object.entries(received).map(([name, values]) => [name, values.slice()]))
+    if (message.version === 0n) return unpackTensors(message)
+    if (message.base === 0n)
+      this.tensors = Object.fromEntries(
+        Object.entries(unpackTensors(message)).map(([name, values]) => [name, values.slice()]),
+      )
+    else if (message.base === this.version) for (const tensor of message.tensors) addTensor(tensor, this.tensors)
+    else throw new Error(`the session sent a delta of version ${message.base}, the copy is of version ${this.version}`)
     this.version = message.version
     return Object.fromEntries(Object.entries(this.tensors).map(([name, values]) => [name, values.slice()]))
   }

@@ -2,6 +2,7 @@ import { create, type JsonObject, type MessageInitShape } from '@bufbuild/protob
 import { timestampDate } from '@bufbuild/protobuf/wkt'
 import {
   Curvature as CurvatureMessage,
+  type Move as MoveMessage,
   type ObservationSchema,
   ObservationStatus,
   type Point as PointMessage,
@@ -11,11 +12,21 @@ import {
 import type { StepResponse } from './gen/asktell/v1/service_pb.js'
 import { SessionState } from './gen/asktell/v1/session_pb.js'
 import type { Tensors as TensorsMessage } from './gen/asktell/v1/tensor_pb.js'
+import type { Move } from './random/directions.js'
 import type { Params } from './space.js'
 import { type FloatArray, packTensors, type Tensors, unpackTensors } from './tensors.js'
 
-/** One of the four, by the kind of space. Tensors are empty when the client asked to leave them out. */
-export type Point = { params?: Params; tensors?: Tensors; text?: Record<string, string>; item?: string }
+/**
+ * One of the four, by the kind of space. Tensors are empty when the client asked to leave them out. `seeded`: made by the
+ * client, see SeededIterate.
+ */
+export type Point = {
+  params?: Params
+  tensors?: Tensors
+  text?: Record<string, string>
+  item?: string
+  seeded?: { move: Move; alone: boolean }
+}
 
 export type ChatMessage = { role: string; content: string }
 export type Want =
@@ -52,6 +63,10 @@ export type Query = {
   attempt: number
   /** The first trial that was told at the same parameters; absent for a new point. */
   repeats?: number
+  /** The trial that this one goes on from: load the checkpoint kept after it. Absent: from scratch. */
+  parent?: number
+  /** Where the iterate that the client keeps has to be: after so many steps, the last of which made these moves. */
+  iterate?: { step: number; last: readonly Move[] }
 }
 
 export type Status = 'ok' | 'failed' | 'infeasible' | 'pruned' | 'cancelled'
@@ -115,10 +130,18 @@ export function toPoint(message: PointMessage, unpack: Unpack = unpackTensors): 
       return { text: { ...kind.value.components } }
     case 'item':
       return { item: kind.value }
+    case 'seeded':
+      return { seeded: { move: toMove(kind.value), alone: kind.value.alone } }
     default:
       return {}
   }
 }
+
+const toMove = ({ seed, scale }: MoveMessage): Move => ({
+  seed: seed.value ?? 0,
+  scale,
+  rademacher: seed.case === 'signs',
+})
 
 export function fromPoint(point: Point): PointMessage {
   const { params, tensors, text, item } = point
@@ -181,6 +204,8 @@ const toQuery = (q: QueryMessage, unpack?: Unpack): Query => ({
   leaseUntil: q.leaseUntil && timestampDate(q.leaseUntil),
   attempt: q.attempt,
   repeats: q.repeats === undefined ? undefined : Number(q.repeats),
+  parent: q.parent === undefined ? undefined : Number(q.parent),
+  iterate: q.iterate && { step: Number(q.iterate.step), last: q.iterate.last.map(toMove) },
 })
 
 const STATUS: Record<Status, ObservationStatus> = {

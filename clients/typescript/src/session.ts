@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import { durationFromMs, timestampDate } from '@bufbuild/protobuf/wkt'
+import { type Analysis, type AnalyzeOptions, fromAnalyzeOptions, toAnalysis } from './analysis.js'
 import { encodedSteps } from './encoded.js'
 import type { Lossy } from './encodings/index.js'
 import { toError } from './errors.js'
@@ -46,6 +47,8 @@ export type Trial = {
   createTime?: Date
   endTime?: Date
   message: string
+  /** The trial whose checkpoint it went on from. */
+  parent?: number
 }
 
 export type Estimate = {
@@ -127,6 +130,7 @@ const toTrial = (t: import('./gen/asktell/v1/query_pb.js').Trial): Trial => ({
   createTime: t.createTime && timestampDate(t.createTime),
   endTime: t.endTime && timestampDate(t.endTime),
   message: t.message,
+  ...(t.parent !== undefined && { parent: Number(t.parent) }),
 })
 
 /** A change that somebody made by hand. */
@@ -185,7 +189,7 @@ export class Session {
       wait: seconds(wait),
       enqueue: enqueue?.map(fromPoint),
     }
-    const answer = await this.transport.unary(this.transport.methods.ask, request, 60 + wait)
+    const answer = await this.transport.exchange(this.transport.methods.ask, request, 60 + wait)
     return toStepResult(answer, unpackOf(held))
   }
 
@@ -201,14 +205,14 @@ export class Session {
       requestId: options.requestId,
       expectedRevision: BigInt(options.expectedRevision ?? 0),
     }
-    return toStepResult(await this.transport.unary(this.transport.methods.tell, request))
+    return toStepResult(await this.transport.exchange(this.transport.methods.tell, request))
   }
 
   /** Tell and ask in one round trip. */
   async step(options: StepOptions = {}): Promise<StepResult> {
     const { held, wait = 0 } = options
     const request = stepRequest(this.name, options)
-    const answer = await this.transport.unary(this.transport.methods.step, request, 60 + wait)
+    const answer = await this.transport.exchange(this.transport.methods.step, request, 60 + wait)
     return toStepResult(answer, unpackOf(held))
   }
 
@@ -257,6 +261,12 @@ export class Session {
       for (const trial of page.trials) yield toTrial(trial)
       pageToken = page.nextPageToken
     } while (pageToken)
+  }
+
+  /** Figures of a session over a search space, computed on the server from its trials. */
+  async analyze(options: AnalyzeOptions = {}): Promise<Analysis> {
+    const request = fromAnalyzeOptions(this.name, options)
+    return toAnalysis(await this.transport.unary(this.transport.methods.analyzeSession, request))
   }
 
   /** Puts points first in what is asked, each as a trial of its own. */

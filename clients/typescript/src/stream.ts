@@ -1,13 +1,16 @@
 import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf'
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { AsktellError, isRetryable, toError } from './errors.js'
-import type { OptimizeRequestSchema, StepRequestSchema } from './gen/asktell/v1/service_pb.js'
-import { Dtype, type Tensor, type TensorSchema } from './gen/asktell/v1/tensor_pb.js'
+import { GradientChunkSchema, OptimizeRequestSchema, type StepRequestSchema } from './gen/asktell/v1/service_pb.js'
+import { Dtype, type Tensor, type TensorSchema, type Tensors as TensorsMessage } from './gen/asktell/v1/tensor_pb.js'
 import { type StepResult, toStepResult, type Unpack } from './query.js'
-import type { Transport } from './transport.js'
+import type { Lease } from './shared.js'
+import { isLost, type Transport } from './transport.js'
 
 type OptimizeRequest = MessageShape<typeof OptimizeRequestSchema>
 type Pending = {
+  request: MessageShape<typeof StepRequestSchema>
+  lease?: Lease
   messages: OptimizeRequest[]
   unpack?: Unpack
   resolve: (result: StepResult) => void
@@ -29,6 +32,29 @@ function chunksOf(tensor: Tensor): MessageInitShape<typeof TensorSchema>[] {
   }))
 }
 
+const message = (name: 'step' | 'chunk', value: unknown): OptimizeRequest =>
+  create(OptimizeRequestSchema, { message: { case: name, value } as OptimizeRequest['message'] })
+
+/** A step as messages with all that it tells, what is large ahead of it in chunks. */
+function inChunks(request: MessageShape<typeof StepRequestSchema>): OptimizeRequest[] {
+  const messages: OptimizeRequest[] = []
+  const large = (sets: readonly TensorsMessage[]) =>
+    sets.some(({ tensors }) => tensors.some(({ data, offset }) => data.byteLength > CHUNK || offset > 0n))
+  const observations = request.observations.map((observation) => {
+    const { queryId } = observation
+    const ahead = (sets: TensorsMessage[], product: boolean) => {
+      if (!large(sets)) return sets
+      for (const [point, { tensors }] of sets.entries())
+        for (const tensor of tensors.flatMap(chunksOf))
+          messages.push(message('chunk', create(GradientChunkSchema, { queryId, point, tensor, product })))
+      return []
+    }
+    const gradients = ahead(observation.gradients, false)
+    return { ...observation, gradients, products: ahead(observation.products, true) }
+  })
+  return [...messages, message('step', { ...request, observations })]
+}
+
 /**
  * Steps over one bidirectional stream: several times the rate of unary calls. When the connection breaks the stream is
  * opened again and every unanswered step is sent again under its old request id, so each is applied once.
@@ -47,26 +73,12 @@ export class OptimizeStream {
   /** Sends observations and asks for queries. Steps may be sent ahead: results come in order. */
   step(input: MessageInitShape<typeof StepRequestSchema>, unpack?: Unpack): Promise<StepResult> {
     if (this.closed) return Promise.reject(new AsktellError('CANCELLED', 'the stream was closed', 1))
-    const { optimize, step } = this.transport.methods
+    const { step } = this.transport.methods
     const request = this.transport.prepare(step, { ...input, name: this.name })
-    const messages: OptimizeRequest[] = []
-    for (const observation of request.observations) {
-      const { queryId, gradients, products } = observation
-      for (const [sets, product] of [[gradients, false] as const, [products, true] as const]) {
-        const large = sets.some(({ tensors }) =>
-          tensors.some(({ data, offset }) => data.byteLength > CHUNK || offset > 0n),
-        )
-        if (!large) continue
-        for (const [point, { tensors }] of sets.splice(0).entries())
-          for (const tensor of tensors.flatMap(chunksOf)) {
-            const chunk = { queryId, point, tensor, product }
-            messages.push(create(optimize.input, { message: { case: 'chunk', value: chunk } }))
-          }
-      }
-    }
-    messages.push(create(optimize.input, { message: { case: 'step', value: request } }))
+    const lease = this.transport.lease(request)
+    const messages = lease ? [message('step', lease.share(request))] : inChunks(request)
     return new Promise((resolve, reject) => {
-      this.pending.push({ messages, unpack, resolve, reject })
+      this.pending.push({ request, lease, messages, unpack, resolve, reject })
       this.send(messages)
     })
   }
@@ -80,10 +92,14 @@ export class OptimizeStream {
     call.on('data', (response) => {
       this.failures = 0
       const step = this.pending.shift()
+      if (!step) return
       try {
-        step?.resolve(toStepResult(response, step.unpack))
+        this.transport.received(step.request, response, step.lease)
+        step.resolve(toStepResult(response, step.unpack))
       } catch (error) {
-        step?.reject(error)
+        step.reject(error)
+      } finally {
+        step.lease?.release()
       }
     })
     call.on('error', (thrown) => {
@@ -91,10 +107,22 @@ export class OptimizeStream {
       this.call = undefined
       const error = toError(thrown)
       if (this.closed || this.pending.length === 0) return
+      if (isLost(error)) {
+        this.transport.unshare()
+        for (const step of this.pending) {
+          step.lease?.release()
+          step.lease = undefined
+          step.messages = inChunks(step.request)
+        }
+        this.resend()
+        return
+      }
       if (!isRetryable(error) || ++this.failures > MAX_RECONNECTS) {
         // The refusal belongs to the oldest step; the ones behind it go out again.
         this.failures = 0
-        this.pending.shift()?.reject(error)
+        const refused = this.pending.shift()
+        refused?.lease?.release()
+        refused?.reject(error)
         this.resend()
         return
       }

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf'
+import { decodeHalf } from './encodings/halves.js'
 import { ENCODINGS } from './encodings/index.js'
 import { Dtype, type Tensor, type Tensors as TensorsMessage, TensorsSchema } from './gen/asktell/v1/tensor_pb.js'
 
@@ -24,32 +25,19 @@ const LOSSY = {
   [Dtype.TOP_K]: ENCODINGS['top-k'],
 } as { readonly [dtype in Dtype]?: (typeof ENCODINGS)[keyof typeof ENCODINGS] }
 
-/** A half-precision number (bits) as a double. */
-function half(bits: number): number {
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  const sign = bits & 0x8000 ? -1 : 1
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
-}
-
 /** Elements of packed little-endian bytes; the bytes may lie at any alignment. */
 export function decode(data: Uint8Array, dtype: Dtype): FloatArray {
-  const width = dtype === Dtype.F64 ? 8 : dtype === Dtype.F32 ? 4 : 2
+  if (dtype === Dtype.BF16 || dtype === Dtype.F16) {
+    const out = new Float32Array(data.byteLength / 2)
+    decodeHalf(dtype === Dtype.F16 ? 'f16' : 'bf16', data, out, 0)
+    return out
+  }
+  const width = dtype === Dtype.F64 ? 8 : 4
   // Not slice(): of a Buffer, as grpc-js hands out, that is a view at the same offset.
   const aligned = data.byteOffset % width === 0 ? data : new Uint8Array(data)
   const length = data.byteLength / width
   if (dtype === Dtype.F64) return new Float64Array(aligned.buffer, aligned.byteOffset, length)
-  if (dtype === Dtype.F32) return new Float32Array(aligned.buffer, aligned.byteOffset, length)
-  const bits = new Uint16Array(aligned.buffer, aligned.byteOffset, length)
-  const out = new Float32Array(length)
-  if (dtype === Dtype.F16) for (let i = 0; i < length; i++) out[i] = half(bits[i])
-  else {
-    const words = new Uint32Array(out.buffer)
-    for (let i = 0; i < length; i++) words[i] = bits[i] << 16
-  }
-  return out
+  return new Float32Array(aligned.buffer, aligned.byteOffset, length)
 }
 
 /** Elements of a tensor in whatever encoding; lossy ones say how many they are. */
@@ -81,4 +69,14 @@ export function unpackTensors(message: TensorsMessage): Record<string, FloatArra
     out[name] = whole
   }
   return out
+}
+
+/** Adds a tensor of a message, whole or a chunk, to those that it is a part of. */
+export function addTensor({ name, dtype, data, offset, length }: Tensor, to: Tensors): void {
+  const into = to[name]
+  const at = Number(offset)
+  const lossy = LOSSY[dtype]
+  if (lossy) return lossy.decode(data, into, at, Number(length), true)
+  const values = decode(data, dtype)
+  for (let i = 0; i < values.length; i++) into[at + i] += values[i]
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   create,
   type DescMessage,
@@ -9,8 +9,9 @@ import {
   toBinary,
 } from '@bufbuild/protobuf'
 import { type ChannelCredentials, credentials, Client as GrpcClient, Metadata } from '@grpc/grpc-js'
-import { type AsktellError, isRetryable, toError } from './errors.js'
-import { Asktell } from './gen/asktell/v1/service_pb.js'
+import { AsktellError, isRetryable, toError } from './errors.js'
+import { Asktell, type StepResponse } from './gen/asktell/v1/service_pb.js'
+import { answeredBytes, LEAST, type Lease, SharedMemory, slotsFor, toldBytes } from './shared.js'
 
 export type TransportOptions = {
   apiKey?: string
@@ -26,6 +27,14 @@ type Methods = (typeof Asktell)['method']
 type Input<M extends DescMethod> = MessageInitShape<M['input']>
 type Output<M extends DescMethod> = MessageShape<M['output']>
 
+/** The parts of a request that tells or asks which decide on shared memory. */
+export type SharedRequest = Pick<MessageShape<Methods['step']['input']>, 'name' | 'observations' | 'shared'> & {
+  count?: number
+  omitTensors?: boolean
+}
+export const isLost = (error: unknown): boolean =>
+  error instanceof AsktellError && error.reason === 'SHARED_MEMORY_LOST'
+
 const WINDOW = 16 * 1024 * 1024
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const wrap = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -40,6 +49,12 @@ export class Transport {
   private readonly metadata = new Metadata()
   private readonly timeout: number
   private readonly retries: number
+  /** Shared with the server for as long as `sharing` is open. */
+  private memory?: SharedMemory
+  private sharing?: { cancel(): void }
+  private shares = true
+  /** Most bytes of tensors that a call had, by session. */
+  private readonly bulk = new Map<string, number>()
 
   constructor(target: string, options: TransportOptions = {}) {
     const { tls } = options
@@ -61,7 +76,8 @@ export class Transport {
   /** A request with a fresh request id where its type has one and none is given. */
   prepare<M extends DescMethod>(method: M, input: Input<M>): MessageShape<M['input']> {
     const request = create(method.input, input) as MessageShape<M['input']>
-    if ('requestId' in request && !request.requestId) (request as { requestId: string }).requestId = randomUUID()
+    if ('requestId' in request && !request.requestId)
+      (request as { requestId: string }).requestId = randomBytes(9).toString('base64url')
     return request
   }
 
@@ -127,7 +143,95 @@ export class Transport {
     )
   }
 
+  /**
+   * Room in shared memory for a call's tensors and those of its answer. The first calls of a session go without: it is
+   * asked for when it is known how much they need.
+   */
+  lease(request: SharedRequest): Lease | undefined {
+    const told = toldBytes(request)
+    const bulk = Math.max(told, this.bulk.get(request.name) ?? 0)
+    this.bulk.set(request.name, bulk)
+    if (bulk < LEAST || !this.shares) return undefined
+    if (!this.memory || this.memory.slotBytes < bulk) {
+      if (!this.sharing) this.share(bulk)
+      if (!this.memory) return undefined
+    }
+    return this.memory.lease(told > 0, (request.count ?? -1) >= 0 && !request.omitTensors)
+  }
+
+  /** Takes an answer's tensors out of the memory. */
+  received(request: SharedRequest, response: StepResponse, lease?: Lease): void {
+    lease?.fill(response)
+    const bytes = answeredBytes(response)
+    if (bytes > (this.bulk.get(request.name) ?? 0)) this.bulk.set(request.name, bytes)
+    if (this.memory && bytes > this.memory.slotBytes) this.unshare()
+  }
+
+  private share(bytes: number): void {
+    const call = this.serverStream(this.methods.shareMemory, slotsFor(bytes))
+    this.sharing = call
+    const end = () => {
+      if (this.sharing === call) this.unshare()
+    }
+    call.on('data', (offer) => {
+      if (this.sharing !== call) return
+      try {
+        this.memory = new SharedMemory(offer as ConstructorParameters<typeof SharedMemory>[0])
+      } catch {
+        // It is on another host, or runs for another user.
+        this.shares = false
+        call.cancel()
+      }
+    })
+    call.on('error', (error) => {
+      // A server that cannot be reached may share memory later.
+      if (!this.memory && this.sharing === call) this.shares = isRetryable(toError(error))
+      end()
+    })
+    call.on('end', end)
+  }
+
+  /** Goes on without the memory until another is there. */
+  unshare(): void {
+    const { sharing, memory } = this
+    this.sharing = this.memory = undefined
+    memory?.close()
+    sharing?.cancel()
+  }
+
+  /** A call whose tensors may go by way of shared memory. Sent again with all that it holds when that is lost. */
+  async exchange<M extends Methods['ask' | 'tell' | 'step']>(
+    method: M,
+    input: Input<M>,
+    timeout = this.timeout,
+  ): Promise<StepResponse> {
+    const request = this.prepare(method, input)
+    const shareable = { observations: [], ...request } as SharedRequest
+    const lease = this.lease(shareable)
+    try {
+      const send = (message: unknown) => this.unary(method, message as Input<M>, timeout) as Promise<StepResponse>
+      if (!lease) {
+        const response = await send(request)
+        this.received(shareable, response)
+        return response
+      }
+      const { observations, ...shared } = lease.share(shareable)
+      try {
+        const response = await send('observations' in request ? { ...shared, observations } : shared)
+        this.received(shareable, response, lease)
+        return response
+      } catch (error) {
+        if (!isLost(error)) throw error
+        this.unshare()
+        return await send(request)
+      }
+    } finally {
+      lease?.release()
+    }
+  }
+
   close(): void {
+    this.unshare()
     this.grpc.close()
   }
 }

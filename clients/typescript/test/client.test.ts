@@ -56,6 +56,26 @@ describe('spaces and queries', () => {
     expect((await session.estimate()).points[0].values[0]).toBe(best)
   })
 
+  it('analyzes the trials of a session', async () => {
+    const session = await client.createSession({ method: 'random', space, direction: 'minimize', seed: 1 })
+    const { queries } = await session.ask(24)
+    await session.tell(queries.map((q) => ({ queryId: q.id, values: [loss(q.points[0].params as Params)] })))
+    const [point] = queries.map((q) => q.points[0].params as Params)
+    const analysis = await session.analyze({ points: [point], charts: true, resolution: 4 })
+    expect(analysis.leftOut).toEqual([])
+    expect(analysis.history.at(-1)?.best).toBe(Math.min(...analysis.history.map(({ value }) => value)))
+    expect(analysis.importances?.method).toBe('ped-anova')
+    const optimizer = analysis.slices.find(({ parameter }) => parameter === 'optimizer')
+    expect(optimizer?.surrogate.map(({ parameterValue }) => parameterValue)).toEqual(['sgd', 'adam'])
+    expect(analysis.contour?.means).toHaveLength(analysis.contour!.xValues.length * analysis.contour!.yValues.length)
+    expect(analysis.timeline[0]).toMatchObject({ trial: 0, state: 'completed', endTime: expect.any(Date) })
+    expect(analysis.predictions[0].params).toEqual(point)
+    expect(analysis.charts.map(({ kind }) => kind)).toContain('cross-validation')
+    expect(analysis.pareto).toBeUndefined()
+    const refused = session.analyze({ kinds: ['contour'], parameters: ['width'] })
+    await expect(refused).rejects.toMatchObject({ issues: [{ path: 'parameters' }] })
+  })
+
   it('puts enqueued points first, and leases nothing when it only enqueues', async () => {
     const session = await client.createSession({ method: 'random', space: { x: float(0, 1) }, direction: 'minimize' })
     expect((await session.ask(0, { enqueue: [{ params: { x: 0.25 } }] })).queries).toEqual([])

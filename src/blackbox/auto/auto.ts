@@ -139,8 +139,7 @@ function isLocal(state: State, { plan, encoding }: Memo): boolean {
   }
   if (!state.region) begin(state)
   if (!state.region || Object.keys(state.region.open).length > 0) return false
-  const period = state.region.idle > 2 * d ? 2 : 5
-  return period === 2 ? state.turn % 2 === 0 : state.turn % period !== 0
+  return state.region.idle > 2 * d ? state.turn % 2 === 0 : state.turn % 3 !== 0
 }
 
 function ask(run: Run<Config>, state: State): { query?: Query; short?: Outcome<State>['short'] } {
@@ -152,12 +151,12 @@ function ask(run: Run<Config>, state: State): { query?: Query; short?: Outcome<S
   if (isLocal(state, memo)) {
     const rng = new Rng(state.rng)
     const region = state.region as TrustRegion
-    const { u, expected, reach } = propose(region, state.rows, rng)
+    const { u, asked } = propose(region, state.rows, rng)
     const params = (encoding as Encoding).decode(u)
-    region.open[name] = { expected, reach }
+    region.open[name] = asked
     state.open[name] = { by: LOCAL, id: name }
     state.progress.asked++
-    const why = Number.isNaN(expected) ? 'fills a gap of its model' : 'the minimum of a quadratic model'
+    const why = Number.isNaN(asked.expected) ? 'fills a gap of its model' : 'the minimum of a quadratic model'
     const purpose = `${LOCAL}: ${why} within ${region.radius.toPrecision(2)} of the best`
     return { query: { id: name, points: [{ kind: 'params', params }], wants: [{ kind: 'value' }], purpose } }
   }
@@ -199,8 +198,8 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 
 export const method = defineMethod<Config, State>({
   id: 'auto',
-  version: 1,
-  stateVersion: 1,
+  version: 2,
+  stateVersion: 2,
   family: 'bayes',
   title: 'Automatic choice of a method',
   summary:
@@ -227,7 +226,7 @@ export const method = defineMethod<Config, State>({
   recipes: [
     { problem: 'branin', maxEvaluations: 40, target: 0.398 },
     { problem: 'mixed', maxEvaluations: 40, target: 1e-4 },
-    { problem: 'sphere-5d', maxEvaluations: 100, target: 1e-6 },
+    { problem: 'sphere-5d', maxEvaluations: 40, target: 1e-6 },
   ],
   needs: () => ['value'],
   check: ({ maxEvaluations }, problem) =>
@@ -272,4 +271,6 @@ export const method = defineMethod<Config, State>({
       metrics,
     }
   },
+  // The descent begins anew from the best point.
+  migrate: (_, tree) => ({ ...(tree as unknown as State), region: null }),
 })

@@ -17,6 +17,8 @@ export type Trial = Row & {
   constraints: Float64Array
   cost: number
   trial: number
+  /** All objectives, to be minimized, where there are several; `value` is the first. */
+  values?: Float64Array
 }
 
 /** Which number of a trial a process models: the objective, constraint i, or the logarithm of the cost. */

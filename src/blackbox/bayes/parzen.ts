@@ -7,7 +7,7 @@
  *   Bandwidth: the larger gap to the neighbours, at least 1 / min(100, 2 + n) ("magic clipping").
  * - categories: the kernel's own choice, plus priorWeight / (n + 1) on every choice.
  * - the prior: one more kernel, a normal of mean 1/2 and deviation 1.
- * - weights: 1 for the newest 25, rising linearly from 1/n before.
+ * - weights: 1 for the newest 25, rising linearly from 1/n before; or what they are set to.
  *
  * Kernels lie in flat arrays by row number. Every number in them is a function of the set of rows alone, and sums run
  * in the order of rows: how the set came about does not show in a single bit.
@@ -53,6 +53,7 @@ export class Parzen {
   private stale = new Uint8Array(0)
   private staleRows: number[] = []
   private leastSigma = 0
+  private weights: ReadonlyMap<number, number> | undefined
   /** Axes whose factor is a density, a mass of a share, and a choice. */
   private readonly dense: number[] = []
   private readonly shared: Shared[] = []
@@ -169,8 +170,14 @@ export class Parzen {
     return this.dense.includes(j) ? -Math.log(sigma * Math.sqrt(2 * Math.PI)) - total : -total
   }
 
+  /** Sets the weights of all rows, or lets them go by age. */
+  weigh(weights: ReadonlyMap<number, number> | undefined): void {
+    this.weights = weights
+  }
+
   /** Weight of the k-th oldest of n kernels. */
-  private static weight(k: number, n: number): number {
+  private weight(k: number, n: number): number {
+    if (this.weights) return this.weights.get(this.members.rows[k])!
     if (k >= n - FLAT) return 1
     return n - FLAT === 1 ? 1 / n : 1 / n + (k * (1 - 1 / n)) / (n - FLAT - 1)
   }
@@ -181,10 +188,10 @@ export class Parzen {
     const { members, width, priorWeight } = this
     const n = members.count
     let total = n === 0 ? 1 : priorWeight
-    for (let k = 0; k < n; k++) total += Parzen.weight(k, n)
+    for (let k = 0; k < n; k++) total += this.weight(k, n)
     let rest = rng.uniform() * total
     let k = 0
-    while (k < n && (rest -= Parzen.weight(k, n)) >= 0) k++
+    while (k < n && (rest -= this.weight(k, n)) >= 0) k++
     const at = k < n ? members.rows[k] * width : -1
     this.axes.forEach(({ ordered, size, values, encode }, j) => {
       if (ordered) {
@@ -238,7 +245,7 @@ export class Parzen {
         numbers.set(own)
       }
       const w = weights.view
-      for (let k = 0; k < n; k++) w[k] = Parzen.weight(k, n)
+      for (let k = 0; k < n; k++) w[k] = this.weight(k, n)
       if (terms.length > 0) this.addTerms(x, points, terms.view)
       const columns = blocks.x.view.fill(0)
       dense.forEach((j, i) => {

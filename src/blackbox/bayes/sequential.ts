@@ -126,9 +126,10 @@ function tell<S>(
   const { encoding, dimensions } = memo
   const reported = state.open[query.id]?.value ?? Number.NaN
   delete state.open[query.id]
-  readValues(state.progress, problem, event).forEach(({ point, status, value }, i) => {
+  readValues(state.progress, problem, event).forEach(({ point, status: told, value }, i) => {
     if (point.kind !== 'params') return
     const { params } = point
+    const status = told === 'ok' && event.observation.values?.[i]?.some(Number.isNaN) ? 'failed' : told
     const { u } = encoding.encode(params)
     state.observed++
     const last = status === 'pruned' && !Number.isFinite(value) ? reported : value

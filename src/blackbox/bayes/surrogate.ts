@@ -177,6 +177,29 @@ export class Surrogate {
     })
   }
 
+  /**
+   * One joint draw of the function at the last rows of the factor, given values at the first ones: of L L^T, the covariance of
+   * all, the lower right block of L is a factor of the posterior covariance. `normals` has a number for each of the last rows.
+   */
+  draw(values: readonly number[], normals: Float64Array): Float64Array {
+    const { l, ld, rows, workspace } = this
+    const { kernels } = workspace
+    const n = values.length
+    return workspace.scope(() => {
+      const [white, ones] = [workspace.alloc(ld), workspace.alloc(ld)]
+      white.view.set(values)
+      ones.view.fill(1)
+      kernels.solveVector(n, l.pointer, ld * 8, white.pointer)
+      kernels.solveVector(n, l.pointer, ld * 8, ones.pointer)
+      const mean = kernels.dot(n, ones.pointer, white.pointer) / kernels.dot(n, ones.pointer, ones.pointer)
+      const [w, one] = [white.view, ones.view]
+      for (let i = 0; i < n; i++) w[i] -= mean * one[i]
+      w.set(normals, n)
+      const row = (i: number) => l.pointer + i * ld * 8
+      return Float64Array.from({ length: rows - n }, (_, i) => mean + kernels.dot(n + i + 1, row(n + i), white.pointer))
+    })
+  }
+
   /** Posterior mean and variance (of the noiseless value) at points; with gradients in the ordered coordinates. */
   predict(points: readonly Float64Array[], gradients: boolean): Prediction[] {
     const predictions: Prediction[] = []

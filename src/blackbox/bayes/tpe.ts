@@ -6,7 +6,8 @@
  * The best min(ceil(gamma n), maxGood) trials give the density l, all others g; of some draws from l the one with the
  * largest l / g is asked. Parameters under the same condition share a joint density, so each active group of a
  * conditional space is drawn from the trials that had it. Pending points count as bad, which keeps parallel asks apart
- * (constant liar). Pruned points rank after completed ones, those that ran longer first; infeasible ones are bad.
+ * (constant liar). What is good of one or several objectives, and under constraints, is in tpe-split.ts; infeasible points
+ * without values are bad, and so are pruned ones of several objectives.
  */
 import { z } from 'zod'
 import { defineMethod, type Outcome, type Run } from '../../core/method.js'
@@ -16,9 +17,11 @@ import { field } from '../../core/schema.js'
 import type { Params, SearchSpace } from '../../core/space.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
 import { EXHAUSTED, freshPoint, uniformPoint } from '../space/fresh.js'
-import { askValue, bestEstimate, type Progress, readValues, signOf, startProgress } from '../space/progress.js'
+import { type Front, frontEstimate, readFront, startFront } from '../space/front.js'
+import { type Progress, signOf } from '../space/progress.js'
 import { grown } from '../space/rows.js'
 import { Parzen } from './parzen.js'
+import { Row, type Rows, Side, split } from './tpe-split.js'
 
 const config = z.strictObject({
   startupTrials: field(z.int().min(1).default(10), 'Told points before the model is used; random until then.', {
@@ -41,25 +44,22 @@ const config = z.strictObject({
 })
 type Config = z.infer<typeof config>
 
-/** What became of a row. Dropped rows failed or were cancelled. */
-const Row = { open: 0, ok: 1, pruned: 2, infeasible: 3, dropped: 4 } as const
-const Side = { none: 0, good: 1, bad: 2 } as const
-
-type State = {
-  progress: Progress
+type State = Rows & {
+  /** Queries issued; points that values were told of; those of them that are the estimate. */
+  asked: number
+  told: number
+  front: Front
   rng: RngState
-  /** Points asked or told. */
-  rows: number
   /** Rows that are neither open nor dropped. */
   finished: number
-  /** By row: coordinates (NaN where inactive), value, last reported step (-1 before any). The arrays have room to grow. */
+  /** Coordinates by row (NaN where inactive). */
   u: Float64Array
-  value: Float64Array
-  lastStep: Float64Array
-  kind: Uint8Array
   /** Rows of open queries. */
   open: { [queryId: string]: number }
 }
+
+/** Points of the front that are kept. */
+const MAX_FRONT = 500
 
 /** Parameters that are always active together, and the densities over them. */
 type Group = { columns: number[]; good: Parzen; bad: Parzen }
@@ -90,11 +90,12 @@ function memoOf({ config, problem, memo }: Run<Config>): Memo {
   return made
 }
 
-function append(state: State, { encode, dimension }: Encoding, params: Params): number {
+function append(state: State, { encode, dimension }: Encoding, objectives: number, params: Params): number {
   const row = state.rows++
-  if (row === state.value.length) {
+  if (row === state.kind.length) {
     state.u = grown(state.u, 2 * row * dimension)
-    state.value = grown(state.value, 2 * row)
+    state.value = grown(state.value, 2 * row * objectives)
+    state.violation = grown(state.violation, 2 * row)
     state.lastStep = grown(state.lastStep, 2 * row)
     state.kind = grown(state.kind, 2 * row)
   }
@@ -104,41 +105,12 @@ function append(state: State, { encode, dimension }: Encoding, params: Params): 
   return row
 }
 
-/** Whether row a is better than row b: completed, then pruned ones; ties go to the older. */
-function better({ kind, value, lastStep }: State, a: number, b: number): boolean {
-  if (kind[a] !== kind[b]) return kind[a] < kind[b]
-  if (kind[a] === Row.pruned && lastStep[a] !== lastStep[b]) return lastStep[a] > lastStep[b]
-  return value[a] < value[b] || (value[a] === value[b] && a < b)
-}
-
-/** The side of every row. */
-function split({ gamma, maxGood }: Config, state: State): Uint8Array {
-  const { kind, value, rows, finished } = state
-  const side = new Uint8Array(rows)
-  const room = Math.min(Math.ceil(gamma * finished), maxGood)
-  const good: number[] = []
-  // Of completed rows, values above this one are not good: most of many rows need no closer look.
-  let bar = Number.POSITIVE_INFINITY
-  for (let row = 0; row < rows; row++) {
-    side[row] = kind[row] === Row.dropped ? Side.none : Side.bad
-    if (kind[row] === Row.ok ? value[row] > bar : kind[row] !== Row.pruned) continue
-    if (good.length === room && !better(state, row, good[room - 1])) continue
-    let at = good.length
-    while (at > 0 && better(state, row, good[at - 1])) at--
-    good.splice(at, 0, row)
-    if (good.length > room) good.pop()
-    const last = good[room - 1]
-    if (last !== undefined && kind[last] === Row.ok) bar = value[last]
-  }
-  for (const row of good) side[row] = Side.good
-  return side
-}
-
 /** Moves kernels until the densities are those of the state's rows. */
-function synchronize(memo: Memo, config: Config, state: State): void {
+function synchronize(memo: Memo, { gamma, maxGood }: Config, objectives: number, state: State): void {
   const { groups, encoding } = memo
   const { dimension: d } = encoding
-  const side = split(config, state)
+  const room = Math.min(Math.ceil(gamma * state.finished), maxGood)
+  const { side, weights } = split(state, room, objectives)
   const common = Math.min(side.length, memo.side.length) * d
   const unchanged = Buffer.compare(bytesOf(state.u, common), bytesOf(memo.u, common)) === 0
   const same = (row: number) => {
@@ -159,6 +131,7 @@ function synchronize(memo: Memo, config: Config, state: State): void {
     if (before) each(row, memo.u, (group) => densityOf(group, before).remove(row))
     if (after) each(row, state.u, (group, x) => densityOf(group, after).insert(row, x))
   }
+  for (const { good } of groups) good.weigh(weights)
   memo.side = side
   if (!unchanged || memo.u.length !== state.u.length) memo.u = state.u.slice()
   else memo.u.set(state.u.subarray(common, side.length * d), common)
@@ -205,7 +178,7 @@ function next(run: Run<Config>, state: State, rng: Rng): Params | undefined {
   const memo = memoOf(run)
   const { encoding } = memo
   const useModel = state.finished >= config.startupTrials
-  if (useModel) synchronize(memo, config, state)
+  if (useModel) synchronize(memo, config, run.problem.objectives.length, state)
   const draw = () => (useModel ? suggest(memo, config.candidates, rng) : uniformPoint(encoding, rng))
   if (!config.avoidRepeats || !Number.isFinite(encoding.cardinality)) return draw()
   return freshPoint(
@@ -216,29 +189,45 @@ function next(run: Run<Config>, state: State, rng: Rng): Params | undefined {
   )
 }
 
+function observe(
+  { problem }: Run<Config>,
+  state: State,
+  encoding: Encoding,
+  event: Extract<Event, { type: 'observation' }>,
+): void {
+  const m = problem.objectives.length
+  const known = state.open[event.query.id]
+  delete state.open[event.query.id]
+  for (const { point, status, values, violation } of readFront(state.front, problem, event, MAX_FRONT)) {
+    if (status === 'ok') state.told++
+    if (point.kind !== 'params') continue
+    const dropped = status === 'failed' || status === 'cancelled'
+    if (known === undefined && dropped) continue
+    const row = known ?? append(state, encoding, m, point.params)
+    // What a pruned point reported last stands when its observation carries no value.
+    if (values.length > 0) state.value.set(values, row * m)
+    else if (known === undefined || state.lastStep[row] < 0)
+      state.value.fill(Number.POSITIVE_INFINITY, row * m, (row + 1) * m)
+    const pruned = m === 1 ? Row.pruned : Row.infeasible
+    state.violation[row] = status === 'ok' ? violation : 0
+    if (dropped) state.kind[row] = Row.dropped
+    else if (status === 'pruned') state.kind[row] = pruned
+    else state.kind[row] = status === 'ok' && violation > 0 ? Row.violating : Row[status]
+    if (!dropped) state.finished++
+  }
+}
+
 function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome<State> {
   const { encoding } = memoOf(run)
+  const objectives = run.problem.objectives.length
   const rng = new Rng(state.rng)
   const queries: Query[] = []
   let exhausted = false
   for (const event of events) {
-    if (event.type === 'observation') {
-      const known = state.open[event.query.id]
-      delete state.open[event.query.id]
-      for (const { point, status, value } of readValues(state.progress, run.problem, event)) {
-        if (point.kind !== 'params') continue
-        const dropped = status === 'failed' || status === 'cancelled'
-        if (known === undefined && dropped) continue
-        const row = known ?? append(state, encoding, point.params)
-        // What a pruned point reported last stands when its observation carries no value.
-        if (!Number.isNaN(value)) state.value[row] = value
-        else if (known === undefined || state.lastStep[row] < 0) state.value[row] = Number.POSITIVE_INFINITY
-        state.kind[row] = dropped ? Row.dropped : Row[status]
-        if (!dropped) state.finished++
-      }
-    } else if (event.type === 'report') {
+    if (event.type === 'observation') observe(run, state, encoding, event)
+    else if (event.type === 'report') {
       const row = state.open[event.query.id]
-      if (row === undefined || event.step < state.lastStep[row]) continue
+      if (row === undefined || objectives > 1 || event.step < state.lastStep[row]) continue
       state.lastStep[row] = event.step
       state.value[row] = Number.isNaN(event.value) ? Number.POSITIVE_INFINITY : signOf(run.problem) * event.value
     } else if (event.type === 'capacity') {
@@ -246,9 +235,9 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
         const params = next(run, state, rng)
         exhausted = !params
         if (!params) break
-        const query = askValue(state.progress, { kind: 'params', params })
-        state.open[query.id] = append(state, encoding, params)
-        queries.push(query)
+        const id = `q${state.asked++}`
+        state.open[id] = append(state, encoding, objectives, params)
+        queries.push({ id, points: [{ kind: 'params', params }], wants: [{ kind: 'value' }] })
       }
     }
   }
@@ -263,11 +252,11 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 export const method = defineMethod<Config, State>({
   id: 'tpe',
   version: 1,
-  stateVersion: 1,
+  stateVersion: 2,
   family: 'bayes',
   title: 'Tree-structured Parzen estimator',
   summary:
-    'Asks where good trials are dense and bad ones are not. Takes every kind of parameter, thousands of trials, parallel workers.',
+    'Asks where good trials are dense and bad ones are not. Takes every kind of parameter, several objectives, constraints, thousands of trials, parallel workers.',
   references: [
     {
       authors: 'J. Bergstra, R. Bardenet, Y. Bengio, B. Kégl',
@@ -282,13 +271,19 @@ export const method = defineMethod<Config, State>({
       year: 2023,
       url: 'https://arxiv.org/abs/2304.11127',
     },
+    {
+      authors: 'Y. Ozaki, Y. Tanigaki, S. Watanabe, M. Nomura, M. Onishi',
+      title: 'Multiobjective Tree-Structured Parzen Estimator',
+      year: 2022,
+      url: 'https://doi.org/10.1613/jair.1.13188',
+    },
   ],
   config,
   facts: {
     spaces: ['search'],
     parameters: ['float', 'int', 'categorical', 'ordinal', 'permutation', 'conditional', 'constrained'],
-    objectives: 'one',
-    constraints: false,
+    objectives: 'many',
+    constraints: true,
     parallel: true,
     unsolicited: 'accept',
     invariances: ['monotone-values'],
@@ -297,23 +292,37 @@ export const method = defineMethod<Config, State>({
     { problem: 'branin', maxEvaluations: 150, target: 0.6 },
     { problem: 'sphere-5d', maxEvaluations: 150, target: 3 },
     { problem: 'mixed', maxEvaluations: 150, target: 0.06 },
+    { problem: 'two-objectives', maxEvaluations: 200, target: 0.2 },
+    { problem: 'two-constraints', maxEvaluations: 150, target: 0.62 },
   ],
   equations: () => [
     String.raw`l(x) = p(x \mid y \le y^{\gamma}), \quad g(x) = p(x \mid y > y^{\gamma})`,
     String.raw`x_{t+1} = \arg\max_{x \sim l} \; l(x) / g(x)`,
   ],
   needs: () => ['value'],
-  init: (run, seed) => ({
-    progress: startProgress(),
+  init: ({ problem }, seed) => ({
+    asked: 0,
+    told: 0,
+    front: startFront(),
     rng: rngStream(seed, 'tpe'),
     rows: 0,
     finished: 0,
-    u: new Float64Array(16 * encodingOf(run.problem.space as SearchSpace).dimension),
-    value: new Float64Array(16),
+    u: new Float64Array(16 * encodingOf(problem.space as SearchSpace).dimension),
+    value: new Float64Array(16 * problem.objectives.length),
+    violation: new Float64Array(16),
     lastStep: new Float64Array(16),
     kind: new Uint8Array(16),
     open: {},
   }),
   step,
-  estimate: (run, state) => bestEstimate(state.progress, run.problem),
+  estimate({ problem }, { front, told }) {
+    const estimate = frontEstimate(front, problem, told)
+    return problem.objectives.length > 1 ? estimate : { ...estimate, kind: 'best' }
+  },
+  migrate(_, tree) {
+    const { progress, ...rest } = tree as unknown as Omit<State, 'asked' | 'told' | 'front'> & { progress: Progress }
+    const { asked, told, best } = progress
+    const points = best ? [{ point: best.point, values: [best.value], trial: best.trial }] : []
+    return { ...rest, asked, told, front: { points }, violation: new Float64Array(rest.kind.length) }
+  },
 })

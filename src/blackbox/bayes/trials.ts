@@ -3,6 +3,7 @@ import type { Estimate } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import type { Parameter, Params, Problem } from '../../core/space.js'
 import type { Encoding } from '../space/encoding.js'
+import { nondominated } from '../space/hypervolume.js'
 import { signOf } from '../space/progress.js'
 import type { Trial } from './beliefs.js'
 import type { Dimensions } from './surrogate.js'
@@ -29,10 +30,16 @@ export function trialOf(
     const { parameter } = encoding.axes[axis]
     return signOf(problem) * unitSlope(parameter, slopes?.[axis] ?? 0, params[parameter.name] as number)
   }
+  const { objectives } = problem
+  const told = observation.values?.[i] ?? []
+  const values = Float64Array.from(objectives, ({ direction }, k) => (direction === 'maximize' ? -told[k] : told[k]))
+  // Of several objectives all are numbers, or the trial counts as infeasible.
+  const usable = Number.isFinite(value) && (objectives.length === 1 || values.every(Number.isFinite))
   return {
     u: encoding.encode(params).u,
     params,
-    value: Number.isFinite(value) ? value : Number.NaN,
+    value: usable ? value : Number.NaN,
+    ...(objectives.length > 1 && { values: usable ? values : values.fill(Number.NaN) }),
     noise: Math.max(0, observation.noise?.[i]?.[0] || 0),
     gradient: slopes ? Float64Array.from(dimensions.ordered, slope) : null,
     constraints: Float64Array.from(
@@ -55,10 +62,28 @@ export const bestTrial = (trials: readonly Trial[]): Trial | undefined =>
     undefined,
   )
 
-/** An estimate of one told trial. */
+/** An estimate of one told trial; empty where there is none. */
 export function trialEstimate(problem: Problem, trials: readonly Trial[], best: Trial | undefined): Estimate {
-  if (!best) return { kind: 'best', points: [], step: trials.length }
+  const kind = problem.objectives.length > 1 ? 'pareto' : 'best'
+  if (!best) return { kind, points: [], step: trials.length }
   const trial = best.trial >= 0 ? { trial: best.trial } : {}
   const point = { kind: 'params', params: best.params } as const
-  return { kind: 'best', points: [{ point, values: [signOf(problem) * best.value], ...trial }], step: trials.length }
+  return { kind, points: [{ point, values: [signOf(problem) * best.value], ...trial }], step: trials.length }
+}
+
+/** The feasible trials that no other dominates, by their first objective. */
+export function frontOf(trials: readonly Trial[]): Trial[] {
+  const feasible = trials.filter(isFeasible)
+  const front = nondominated(feasible.map(({ values }) => values as Float64Array)).map((i) => feasible[i])
+  return front.sort((a, b) => a.value - b.value)
+}
+
+/** An estimate of told trials of several objectives. */
+export function paretoEstimate({ objectives }: Problem, trials: readonly Trial[], front: readonly Trial[]): Estimate {
+  const points = front.map(({ params, values, trial }) => ({
+    point: { kind: 'params', params } as const,
+    values: objectives.map(({ direction }, k) => (direction === 'maximize' ? -values![k] : values![k])),
+    ...(trial >= 0 && { trial }),
+  }))
+  return { kind: 'pareto', points, step: trials.length }
 }

@@ -3,38 +3,42 @@
  * squared norm out. Karimireddy, Rebjock, Stich, Jaggi, Error feedback fixes SignSGD (2019),
  * https://arxiv.org/abs/1901.09847. The scales lie ahead of the bits; a set bit is a minus.
  */
-import { BLOCK, blocksOf, type Codec, viewOf, wrongSize } from './codec.js'
+import { BLOCK, blocksOf, type Codec, eachPart, partsOf, wrongSize } from './codec.js'
+import { bringBytes, kernels, PART, type Places, padded, take, takeBytes } from './kernels.js'
+
+const bytesOf = (length: number): number => Math.ceil(length / 8)
+const scalesIn = ({ packed }: Places): number => packed
+const bitsIn = ({ packed }: Places): number => packed + (4 * PART) / BLOCK
 
 export const sign: Codec = {
   encode(values) {
-    const n = values.length
-    const scales = blocksOf(n)
-    const bytes = new Uint8Array(4 * scales + Math.ceil(n / 8))
-    const view = viewOf(bytes)
-    for (let block = 0; block < scales; block++) {
-      const start = block * BLOCK
-      const end = Math.min(n, start + BLOCK)
-      let sum = 0
-      for (let i = start; i < end; i++) {
-        const value = Math.fround(values[i])
-        sum += Math.abs(value)
-        if (value < 0) bytes[4 * scales + (i >> 3)] |= 1 << (i & 7)
-      }
-      view.setFloat32(4 * block, sum / (end - start), true)
-    }
+    const head = 4 * blocksOf(values.length)
+    const bytes = new Uint8Array(head + bytesOf(values.length))
+    const decode = (length: number, places: Places) =>
+      kernels.unsign(scalesIn(places), bitsIn(places), padded(length), places.c)
+    eachPart(
+      values,
+      PART,
+      (at, length, places) => {
+        const [scales, bits] = [scalesIn(places), bitsIn(places)]
+        kernels.signs(places.a, length, scales, bits)
+        takeBytes(scales, 4 * blocksOf(length), bytes, (4 * at) / BLOCK)
+        takeBytes(bits, bytesOf(length), bytes, head + at / 8)
+      },
+      decode,
+    )
     return bytes
   },
 
-  wrong: (bytes, length) => wrongSize(bytes, 4 * blocksOf(length) + Math.ceil(length / 8)),
+  wrong: (bytes, length) => wrongSize(bytes, 4 * blocksOf(length) + bytesOf(length)),
 
-  decode(bytes, into, at, length) {
-    const scales = blocksOf(length)
-    const view = viewOf(bytes)
-    for (let block = 0; block < scales; block++) {
-      const scale = view.getFloat32(4 * block, true)
-      const end = Math.min(length, (block + 1) * BLOCK)
-      for (let i = block * BLOCK; i < end; i++)
-        into[at + i] = (bytes[4 * scales + (i >> 3)] >> (i & 7)) & 1 ? -scale : scale
-    }
+  decode(bytes, into, start, length, added) {
+    partsOf(length, (at, n, places) => {
+      const [scales, bits] = [scalesIn(places), bitsIn(places)]
+      bringBytes(bytes, (4 * at) / BLOCK, 4 * blocksOf(n), scales)
+      bringBytes(bytes, 4 * blocksOf(length) + at / 8, bytesOf(n), bits)
+      kernels.unsign(scales, bits, padded(n), places.c)
+      take(places.c, n, into, start + at, added)
+    })
   },
 }

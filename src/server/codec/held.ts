@@ -1,6 +1,6 @@
 /** Parameters for a client that holds a copy of them: what its copy lacks, or all where nothing is known of it. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { decodePieces, encodePieces, isLossy, type Lossy } from '../../core/encodings/index.js'
+import { encodeLacking, isLossy, type Lossy, type Piece } from '../../core/encodings/index.js'
 import { allFinite } from '../../core/finite.js'
 import type { Held as ProtoHeld } from '../../core/gen/asktell/v1/service_pb.js'
 import { type Tensor as ProtoTensor, TensorSchema, type TensorsSchema } from '../../core/gen/asktell/v1/tensor_pb.js'
@@ -8,7 +8,7 @@ import type { Dtype, FloatArray, TensorSpec, Tensors } from '../../core/tensor.j
 import type { Copies, Copy } from '../../sessions/copies.js'
 import { count, fail, int64 } from './basics.js'
 import { borrow, giveBack } from './staging.js'
-import { decodeInto, dtypes, encode, lossies } from './tensors.js'
+import { decodeInto, dtypes, encode, lossies, type Place, placed } from './tensors.js'
 
 export type Held = { name: string; version: number }
 
@@ -28,13 +28,14 @@ export function tensorsForHolder(
   format: DeltaFormat,
   held: Held,
   copies: Copies,
+  place: Place = () => undefined,
 ): MessageInitShape<typeof TensorsSchema> {
   const copy = copies.find(held.name, held.version)
   const deltas = copy && deltasOf(tensors, specs, format, copy)
   if (deltas) {
     const base = int64(held.version)
     held.version = ++copy.version
-    return { tensors: deltas, version: int64(held.version), base }
+    return { tensors: elsewhere(deltas, place), version: int64(held.version), base }
   }
   const messages: ProtoTensor[] = []
   const sent: { [name: string]: FloatArray } = {}
@@ -43,7 +44,17 @@ export function tensorsForHolder(
     messages.push(passOn(name, values, dtypeOf(name, specs), sent[name]))
   }
   held.version = copies.begin(held.name, sent).version
-  return { tensors: messages, version: int64(held.version) }
+  return { tensors: elsewhere(messages, place), version: int64(held.version) }
+}
+
+function elsewhere(messages: ProtoTensor[], place: Place): ProtoTensor[] {
+  for (const message of messages) {
+    const { data } = message
+    if (!placed(message, data, place)) continue
+    message.data = new Uint8Array()
+    giveBack(data)
+  }
+  return messages
 }
 
 /** Adds what travels to the copy. Undefined where a delta is no number on the wire; the copy is then of no use. */
@@ -56,28 +67,25 @@ function deltasOf(
   const messages: ProtoTensor[] = []
   for (const [name, values] of Object.entries(tensors)) {
     const held = copy.tensors[name]
+    const format = encoding ?? dtypeOf(name, specs)
+    if (isLossy(format)) {
+      const pieces = encodeLacking(values, held, format, density)
+      if (!pieces) return undefined
+      messages.push(...pieces.map((piece) => passPiece(name, piece, format)))
+      continue
+    }
     const delta = like(values, borrow(values.byteLength).buffer)
     for (let i = 0; i < delta.length; i++) delta[i] = values[i] - held[i]
-    const format = encoding ?? dtypeOf(name, specs)
-    const sent = isLossy(format) ? passPieces(name, delta, format, density) : [passOn(name, delta, format, delta)]
-    if (!sent || !allFinite(delta)) return undefined
-    messages.push(...sent)
+    messages.push(passOn(name, delta, format, delta))
+    if (!allFinite(delta)) return undefined
     for (let i = 0; i < delta.length; i++) held[i] += delta[i]
     giveBack(delta)
   }
   return messages
 }
 
-/** The values with loss, which are then what the client makes of them. Undefined where one is no finite float32. */
-function passPieces(name: string, values: FloatArray, format: Lossy, density: number): ProtoTensor[] | undefined {
-  if (!allFinite(values instanceof Float64Array ? new Float32Array(values) : values)) return undefined
-  const pieces = encodePieces(values, format, density)
-  decodePieces(pieces, format, values)
-  const dtype = lossies.write(format)
-  return pieces.map(({ offset, length, data }) =>
-    create(TensorSchema, { name, dtype, data, offset: int64(offset), length: int64(length) }),
-  )
-}
+const passPiece = (name: string, { offset, length, data }: Piece, format: Lossy): ProtoTensor =>
+  create(TensorSchema, { name, dtype: lossies.write(format), data, offset: int64(offset), length: int64(length) })
 
 /** The values as a message, and in `received` what the client makes of it. */
 function passOn(name: string, values: FloatArray, dtype: Dtype, received: FloatArray): ProtoTensor {

@@ -1,5 +1,6 @@
 /** Queries, observations, points and trials between protocol and domain. */
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
+import type { Move } from '../../core/directions.js'
 import type { Lossy } from '../../core/encodings/index.js'
 import {
   type PointSchema,
@@ -73,6 +74,12 @@ export function pointFromProto(point: ProtoPoint, specs: readonly TensorSpec[], 
   }
 }
 
+const moveToProto = ({ seed, scale, rademacher }: Move, alone = false) => ({
+  seed: { case: rademacher ? ('signs' as const) : ('normal' as const), value: seed },
+  scale,
+  alone,
+})
+
 /** `tensors` are those of the point as they travel, none where they are left out; `view` is resolved by the caller. */
 export function pointToProto(
   point: Point,
@@ -88,6 +95,8 @@ export function pointToProto(
       return { kind: { case: 'text', value: { components: { ...point.text } } } }
     case 'item':
       return { kind: { case: 'item', value: point.item } }
+    case 'seeded':
+      return { kind: { case: 'seeded', value: moveToProto(point.move, point.alone) } }
   }
 }
 
@@ -138,6 +147,11 @@ export function queryToProto(
     leaseUntil: timestamp(query.leaseUntil),
     attempt: query.attempt,
     repeats: query.repeats === undefined ? undefined : int64(query.repeats),
+    parent: query.parent === undefined ? undefined : int64(query.parent),
+    iterate: query.iterate && {
+      step: int64(query.iterate.step),
+      last: query.iterate.last.map((move) => moveToProto(move)),
+    },
   }
 }
 
@@ -208,6 +222,7 @@ export function trialToProto(trial: Trial): MessageInitShape<typeof TrialSchema>
     params: trial.params as JsonObject,
     values: [...(trial.values ?? [])],
     constraints: [...(trial.constraints ?? [])],
+    parent: trial.parent === undefined ? undefined : int64(trial.parent),
     intermediates: trial.intermediates.map(({ step, value }) => ({ step: int64(step), value })),
     createTime: timestamp(trial.createTime),
     endTime: trial.endTime === undefined ? undefined : timestamp(trial.endTime),

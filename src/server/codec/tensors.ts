@@ -1,8 +1,10 @@
 /** Tensors on the wire: packed little-endian bytes of plain floats or in a lossy encoding, whole or in chunks. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { decodeHalf, encodeHalf } from '../../core/encodings/halves.js'
 import { ENCODINGS, isLossy, type Lossy } from '../../core/encodings/index.js'
 import type { Reason } from '../../core/errors.js'
 import {
+  ExtentSchema,
   Dtype as ProtoDtype,
   type Tensor as ProtoTensor,
   TensorSchema,
@@ -10,7 +12,6 @@ import {
 } from '../../core/gen/asktell/v1/tensor_pb.js'
 import { DTYPES, type Dtype, elements, type FloatArray, type TensorSpec, type Tensors } from '../../core/tensor.js'
 import { count, enumTable, fail, quote } from './basics.js'
-import { decodeHalf, encodeHalf } from './halves.js'
 import { borrow } from './staging.js'
 
 export const dtypes = enumTable<ProtoDtype, Dtype>([
@@ -35,6 +36,7 @@ export function arrayFor({ dtype, shape }: TensorSpec): FloatArray {
 
 /** Decodes packed bytes into `into` from element `at` on. The bytes need not be aligned. */
 export function decodeInto(bytes: Uint8Array, dtype: Dtype, into: FloatArray, at: number): void {
+  if (dtype === 'bf16' || dtype === 'f16') return decodeHalf(dtype, bytes, into, at)
   const n = bytes.length / DTYPES[dtype]
   if ((dtype === 'f32' && into instanceof Float32Array) || (dtype === 'f64' && into instanceof Float64Array)) {
     new Uint8Array(into.buffer, into.byteOffset + at * DTYPES[dtype], bytes.length).set(bytes)
@@ -43,8 +45,7 @@ export function decodeInto(bytes: Uint8Array, dtype: Dtype, into: FloatArray, at
   // Not slice(): that of a Buffer is no copy.
   const aligned = bytes.byteOffset % DTYPES[dtype] === 0 ? bytes : new Uint8Array(bytes)
   if (dtype === 'f32') into.set(new Float32Array(aligned.buffer, aligned.byteOffset, n), at)
-  else if (dtype === 'f64') into.set(new Float64Array(aligned.buffer, aligned.byteOffset, n), at)
-  else decodeHalf(dtype, new Uint16Array(aligned.buffer, aligned.byteOffset, n), into, at)
+  else into.set(new Float64Array(aligned.buffer, aligned.byteOffset, n), at)
 }
 
 /** Below this, bytes may share a buffer with much else, which a view would keep alive. */
@@ -81,7 +82,7 @@ export function encode(values: FloatArray, dtype: Dtype): Uint8Array {
     const copy = dtype === 'f32' ? new Float32Array(values) : new Float64Array(values)
     return new Uint8Array(copy.buffer)
   }
-  return new Uint8Array(encodeHalf(dtype, values).buffer)
+  return encodeHalf(dtype, values)
 }
 
 /** Told of arrays before they are made, in bytes; may refuse. */
@@ -238,12 +239,29 @@ export function tensorsToProto(
   tensors: Tensors,
   specs: readonly TensorSpec[],
   encoding: Dtype | undefined,
+  place: Place = () => undefined,
 ): MessageInitShape<typeof TensorsSchema> {
   const own = new Map(specs.map((spec) => [spec.name, spec.dtype]))
   return {
     tensors: Object.entries(tensors).map(([name, values]) => {
       const dtype = encoding ?? own.get(name) ?? (values instanceof Float64Array ? 'f64' : 'f32')
-      return create(TensorSchema, { name, dtype: dtypes.write(dtype), data: encode(values, dtype) })
+      const message = create(TensorSchema, { name, dtype: dtypes.write(dtype) })
+      const asItIs = dtype === (values instanceof Float64Array ? 'f64' : 'f32')
+      if (asItIs && placed(message, new Uint8Array(values.buffer, values.byteOffset, values.byteLength), place))
+        return message
+      const data = encode(values, dtype)
+      if (asItIs || !placed(message, data, place)) message.data = data
+      return message
     }),
   }
+}
+
+/** Puts the bytes of a tensor where they do not travel with its message, or gives undefined. */
+export type Place = (bytes: Uint8Array) => MessageInitShape<typeof ExtentSchema> | undefined
+
+/** Whether the bytes are somewhere else now, which the message then says. */
+export function placed(message: ProtoTensor, bytes: Uint8Array, place: Place): boolean {
+  const extent = place(bytes)
+  if (extent) message.shared = create(ExtentSchema, extent)
+  return extent !== undefined
 }

@@ -6,7 +6,7 @@
  * when its header is written; large bytes fields are not copied but become parts of their own.
  */
 import { type DescField, type DescMessage, fromJson, type Message, ScalarType, toBinary } from '@bufbuild/protobuf'
-import { StructSchema } from '@bufbuild/protobuf/wkt'
+import { StructSchema, ValueSchema } from '@bufbuild/protobuf/wkt'
 
 type Fields = Record<string, unknown>
 /** Writes a value, without its tag. */
@@ -128,8 +128,8 @@ function writerOf(field: DescField): { wire: number; write: WriteValue } {
     return scalar
   }
   const { message } = field
-  // Generated code holds a Struct as the plain object that it stands for.
-  if (message?.typeName === StructSchema.typeName)
+  // Generated code holds a Struct as the plain object that it stands for, but for the one in a Value.
+  if (message?.typeName === StructSchema.typeName && field.parent.typeName !== ValueSchema.typeName)
     return {
       wire: DELIMITED,
       write: delimited((out, value) => out.bytes(toBinary(StructSchema, fromJson(StructSchema, value)))),

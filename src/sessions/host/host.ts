@@ -1,8 +1,10 @@
 /** Where a method's state lives: on this thread (inline) or on a worker of the pool. The session can't tell. */
+import type { Analysis } from '../../blackbox/analysis/analysis.js'
 import type { Estimate, Run, Status } from '../../core/method.js'
 import type { Event, Query } from '../../core/query.js'
 import type { Problem } from '../../core/space.js'
 import type { Tensors } from '../../core/tensor.js'
+import type { AnalysisTask } from './analyst.js'
 
 /** All that it takes to start a method. */
 export type Setup = {
@@ -42,5 +44,6 @@ export interface Host {
 
 export interface Hosts {
   open(setup: Setup): Promise<Host>
+  analyze(task: Required<AnalysisTask>): Promise<Analysis>
   close(): Promise<void>
 }

@@ -4,12 +4,15 @@ import type { AnyMethod, Run } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import { decodeTree, encodeTree, type Tree } from '../../core/tree.js'
 import { loadEngine } from '../../optimizers/engines/index.js'
+import { type AnalysisTask, Analyst } from './analyst.js'
 import type { Host, Hosts, Reaction, Setup } from './host.js'
 
 /** What V8 says of arrays that are too large; other range errors are bugs. */
 const OVERSIZE = /array.*(length|allocation)/i
 
 export class InlineHosts implements Hosts {
+  private readonly analyst = new Analyst()
+
   constructor(private readonly methods: ReadonlyMap<string, AnyMethod>) {}
 
   async open(setup: Setup): Promise<Host> {
@@ -24,6 +27,9 @@ export class InlineHosts implements Hosts {
       const message = `${setup.method} needs more memory for this space than there is (${error.message})`
       throw new AsktellError('METHOD_UNSUITABLE', message, { issues: [{ path: 'space', message }], cause: error })
     }
+  }
+  async analyze(task: Required<AnalysisTask>) {
+    return this.analyst.analyze(task)!
   }
   async close() {}
 }

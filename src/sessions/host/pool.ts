@@ -1,12 +1,15 @@
 /**
  * Runs heavy methods on worker threads, so that a fit of a second never delays other calls. A session stays on one worker,
- * which holds its state and all that is derived from it.
+ * which holds its state and all that is derived from it. Analyses have a worker of their own: they wait for each other, and
+ * no suggestion waits for them.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { Analysis } from '../../blackbox/analysis/analysis.js'
 import { AsktellError } from '../../core/errors.js'
 import type { Event } from '../../core/query.js'
 import { builtModule } from '../../core/thread.js'
+import type { AnalysisTask } from './analyst.js'
 import type { Host, Hosts, Setup } from './host.js'
 import type { Call, Reply } from './worker.js'
 
@@ -18,8 +21,12 @@ type Thread = {
   dead?: Error
 }
 
+/** Analyses that may wait at a time. */
+const MOST_ANALYSES = 16
+
 export class PoolHosts implements Hosts {
   private readonly threads: Thread[] = []
+  private analyst?: Thread
   private readonly most: number
   private nextCall = 1
   private nextHost = 1
@@ -43,10 +50,27 @@ export class PoolHosts implements Hosts {
     }
   }
 
+  async analyze({ trials, ...task }: Required<AnalysisTask>): Promise<Analysis> {
+    this.analyst ??= this.start()
+    const waiting = this.analyst.calls.size
+    if (waiting >= MOST_ANALYSES)
+      throw new AsktellError('OVERLOADED', `${waiting} analyses are waiting`, { retryAfter: 1 })
+    const thread = this.analyst
+    // Trials take longer to send than most analyses of them to compute: only where they are not known.
+    const known = await this.call(thread, { analyze: task })
+    return (known ?? (await this.call(thread, { analyze: { ...task, trials } }))) as Analysis
+  }
+
   /** The worker with the fewest sessions; a new one while there may be more. */
   private pick(): Thread {
     const free = this.threads.toSorted((a, b) => a.hosts - b.hosts)[0]
     if (free && (free.hosts === 0 || this.threads.length >= this.most)) return free
+    const thread = this.start()
+    this.threads.push(thread)
+    return thread
+  }
+
+  private start(): Thread {
     const thread: Thread = {
       worker: new Worker(builtModule(new URL('./worker.js', import.meta.url)), {
         workerData: { modules: this.options.modules ?? [] },
@@ -66,6 +90,7 @@ export class PoolHosts implements Hosts {
       thread.dead ??= why
       const at = this.threads.indexOf(thread)
       if (at >= 0) this.threads.splice(at, 1)
+      if (this.analyst === thread) this.analyst = undefined
       for (const { reject } of thread.calls.values()) reject(lost(thread.dead))
       thread.calls.clear()
     }
@@ -73,7 +98,6 @@ export class PoolHosts implements Hosts {
     thread.worker.on('exit', (code) =>
       died(new Error(this.closing ? 'the server is stopping' : `it ended with code ${code}`)),
     )
-    this.threads.push(thread)
     return thread
   }
 
@@ -90,7 +114,7 @@ export class PoolHosts implements Hosts {
   async close(): Promise<void> {
     this.closing = true
     await Promise.all(
-      this.threads.map(({ worker }) => {
+      [...this.threads, ...(this.analyst ? [this.analyst] : [])].map(({ worker }) => {
         // An idle worker does not keep the process alive; its end must be waited for.
         worker.ref()
         return worker.terminate()

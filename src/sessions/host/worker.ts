@@ -5,17 +5,20 @@ import { AsktellError, type Issue, type Reason } from '../../core/errors.js'
 import type { AnyMethod } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import { methods as gradient } from '../../optimizers/catalogue.gen.js'
+import { type AnalysisTask, Analyst } from './analyst.js'
 import type { Host, Setup } from './host.js'
 import { InlineHosts } from './inline.js'
 
-export type Call = { host: number } & (
-  | { open: Setup }
-  | { step: readonly Event[] }
-  | { reconfigure: { config: unknown; changed: readonly string[] } }
-  | { read: 'estimate' | 'state' }
-  | { view: string }
-  | { close: true }
-)
+export type Call =
+  | { analyze: AnalysisTask }
+  | ({ host: number } & (
+      | { open: Setup }
+      | { step: readonly Event[] }
+      | { reconfigure: { config: unknown; changed: readonly string[] } }
+      | { read: 'estimate' | 'state' }
+      | { view: string }
+      | { close: true }
+    ))
 export type Reply = {
   id: number
   value?: unknown
@@ -31,8 +34,10 @@ async function start(): Promise<InlineHosts> {
 
 const factory = start()
 const hosts = new Map<number, Host>()
+const analyst = new Analyst()
 
 async function run(call: Call): Promise<unknown> {
+  if ('analyze' in call) return analyst.analyze(call.analyze)
   if ('open' in call) {
     hosts.set(call.host, await (await factory).open(call.open))
     return undefined

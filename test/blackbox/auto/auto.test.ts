@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { method } from '../../../src/blackbox/auto/auto.js'
 import { planFor } from '../../../src/blackbox/auto/choose.js'
 import { evaluate, fitQuadratic, minimizeQuadratic } from '../../../src/blackbox/auto/quadratic.js'
+import { learn, propose, startRegion, type Told } from '../../../src/blackbox/auto/trust-region.js'
 import type { Run } from '../../../src/core/method.js'
 import type { Event, Query } from '../../../src/core/query.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
@@ -97,6 +98,57 @@ describe('turns', () => {
     // Uniform points have 25/3 + 1 + 2 in the mean: a population that knew nothing would begin there.
     const values = queries.slice(genetic).map((query) => f(paramsOf(query)))
     expect(values.reduce((sum, value) => sum + value / values.length, 0)).toBeLessThan((25 / 3 + 3) / 2)
+  })
+})
+
+describe('the trust region', () => {
+  const at = (...u: number[]) => Float64Array.from(u)
+
+  it('judges a step from the value at which it was asked', () => {
+    const [asked, other] = [0, 1].map(() => startRegion({ u: at(0.5, 0.5), value: 10 }))
+    for (const region of [asked, other]) region.open.a = { expected: 8, from: 10, reach: 1 }
+    const rows = [{ u: at(0.5, 0.5), value: 10 }]
+    learn(asked, 'a', { u: at(0.6, 0.5), value: 8 }, rows)
+    // Another point became the center first; the step kept what it had promised all the same.
+    learn(other, 'b', { u: at(0.4, 0.5), value: 7.9 }, rows)
+    learn(other, 'a', { u: at(0.6, 0.5), value: 8 }, rows)
+    expect(other.radius).toBe(asked.radius)
+    expect(asked.radius).toBeGreaterThan(startRegion(rows[0]).radius)
+  })
+
+  it('lets the model propose whose predictions were closer', () => {
+    const region = startRegion({ u: at(0.5, 0.5), value: 1 })
+    region.radius = 0.01
+    const rng = new Rng(rngStream(5, 'points'))
+    // A narrow quadratic about (0.502, 0.5) where points are near, and nothing of it far away.
+    const f = (u: Float64Array) => {
+      const square = ((u[0] - 0.502) / 0.01) ** 2 + ((u[1] - 0.5) / 0.01) ** 2
+      return square < 100 ? square : 1000 - square
+    }
+    const rows: Told[] = [0.01, 0.01, 0.01, 0.01, 0.5, 0.5, 0.5, 0.5].map((size) => {
+      const u = region.center.map((c) => c + size * (2 * rng.uniform() - 1))
+      return { u, value: f(u) }
+    })
+    region.value = f(region.center)
+    rows.push({ u: region.center, value: region.value })
+    const first = propose(region, rows, rng)
+    expect(first.asked.rivals).toBeDefined()
+    region.open.a = first.asked
+    const told = { u: first.u, value: f(first.u) }
+    learn(region, 'a', told, rows)
+    const [near, wide] = first.asked.rivals!.map((expected) => Math.abs(expected - told.value))
+    expect(Math.sign(region.errors[0] - region.errors[1])).toBe(Math.sign(near - wide))
+    // What it proposes next is the expectation of the better one.
+    const { asked } = propose(region, [...rows, told], rng)
+    const index = region.errors[1] <= region.errors[0] ? 1 : 0
+    expect(asked.rivals![index]).toBeCloseTo(asked.expected, 6)
+  })
+
+  it('needs no more values of a quadratic than determine it and a few', () => {
+    const f = (params: Params) =>
+      Object.values(params).reduce<number>((sum, x, i) => sum + 10 ** i * (Number(x) - 0.7) ** 2, 0)
+    const { estimate } = drive(problemOf(floats(4)), 15 + 10, f)
+    expect(estimate.points[0].values?.[0]).toBeLessThan(1e-6)
   })
 })
 

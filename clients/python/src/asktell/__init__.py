@@ -3,6 +3,7 @@
 from . import study
 from ._core import Retry
 from .aio import AsyncClient, AsyncSession, AsyncStream
+from .analysis import Analysis
 from .client import Client, Session, Stream
 from .errors import (
     AlreadyExists,
@@ -29,7 +30,9 @@ from .models import (
     Estimate,
     GradientWant,
     HvpWant,
+    Iterate,
     Method,
+    Move,
     Objective,
     Observation,
     QuantitiesWant,
@@ -39,6 +42,7 @@ from .models import (
     Report,
     Score,
     ScoreWant,
+    Seeded,
     SessionInfo,
     Step,
     Task,
@@ -50,6 +54,7 @@ from .models import (
     WatchEvent,
 )
 from .optimize import AsyncTrial, NoSuccess, Result, Trial, amaximize, aminimize, maximize, minimize
+from .seeded import SeededIterate, add_move
 from .spaces import (
     Categorical,
     Float,
@@ -71,6 +76,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AlreadyExists",
+    "Analysis",
     "AsktellError",
     "AsyncClient",
     "AsyncSession",
@@ -97,8 +103,10 @@ __all__ = [
     "Issue",
     "Item",
     "ItemSpace",
+    "Iterate",
     "Linear",
     "Method",
+    "Move",
     "NoSuccess",
     "NotFound",
     "Objective",
@@ -117,6 +125,8 @@ __all__ = [
     "Score",
     "ScoreWant",
     "SearchSpace",
+    "Seeded",
+    "SeededIterate",
     "ServerError",
     "Session",
     "SessionInfo",
@@ -137,6 +147,7 @@ __all__ = [
     "Usage",
     "ValueWant",
     "WatchEvent",
+    "add_move",
     "amaximize",
     "aminimize",
     "from_bf16",

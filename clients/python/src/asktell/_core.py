@@ -10,6 +10,7 @@ import inspect
 import os
 import random
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,12 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
-from . import calls, codec
+from . import calls, codec, shared
 from ._gen import service_pb2
 from .calls import Call, Page, StreamStep
-from .errors import Unavailable, from_rpc, is_retryable
+from .errors import AsktellError, FailedPrecondition, Unavailable, from_rpc, is_retryable
 from .models import SessionInfo, Step, WatchEvent
+from .shared import Lease, SharedMemory
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,6 +163,52 @@ class Core:
         self.retry = retry or Retry()
         self.timeout = timeout
         self.connected = False
+        #: Shared with the server, and the call that it lasts as long as; none while `shares` is not known or False.
+        self.memory: SharedMemory | None = None
+        self._memory_call: Duplex | None = None
+        self.shares = True
+        self._sharing = threading.Lock()
+
+    async def lease(self, call: Call[Any], tells: bool) -> Lease | None:
+        """Room in memory that is shared with the server, for tensors of a call and of its answer."""
+        answers = getattr(call.request, "count", -1) >= 0 and not call.request.omit_tensors
+        if call.bulk < shared.LEAST or not self.shares or not (tells or answers):
+            return None
+        if self.memory is None or self.memory.slot_bytes < call.bulk:
+            # Others go on without it until it is there.
+            if not self._sharing.acquire(blocking=False):
+                return None
+            try:
+                await self._share(call.bulk)
+            finally:
+                self._sharing.release()
+        memory = self.memory
+        return memory.lease(tells, answers) if memory is not None else None
+
+    async def _share(self, size: int) -> None:
+        await self.unshare()
+        opened = self.wire.stream("ShareMemory", shared.request_for(size))
+        try:
+            offer = await opened.read()
+            if offer is None:
+                raise StreamEnded
+            self.memory, self._memory_call = SharedMemory(offer), opened
+        except grpc.RpcError as failure:
+            # A server that cannot be reached may share memory later.
+            self.shares = is_retryable(from_rpc(failure))
+        except (OSError, ValueError):
+            # It is on another host, or runs for another user.
+            self.shares = False
+            await opened.cancel()
+
+    async def unshare(self) -> None:
+        opened, self._memory_call, self.memory = self._memory_call, None, None
+        if opened is not None:
+            await opened.cancel()
+
+    async def close(self) -> None:
+        await self.unshare()
+        await self.wire.close()
 
     def backoff(self) -> Backoff:
         return Backoff(self.retry, self.connected)
@@ -184,9 +232,31 @@ class Core:
 
     async def call(self, call: Call[T]) -> T:
         timeout = None if self.timeout is None else self.timeout + call.wait
-        return call.parse(
-            await self.attempt(self.backoff(), lambda: self.wire.unary(call.method, call.request, timeout))
-        )
+
+        async def send() -> Any:
+            return await self.wire.unary(call.method, call.request, timeout)
+
+        lease = await self.lease(call, len(getattr(call.request, "observations", ())) > 0) if call.bulk else None
+        if lease is None:
+            return call.parse(await self.attempt(self.backoff(), send))
+        try:
+            shared.share(call.request, lease)
+            try:
+                response = await self.attempt(self.backoff(), send)
+            except FailedPrecondition as error:
+                await self.lose(error)
+                shared.unshare(call.request, lease)
+                response = await self.attempt(self.backoff(), send)
+            with shared.reading(lease):
+                return call.parse(response)
+        finally:
+            lease.release()
+
+    async def lose(self, error: AsktellError) -> None:
+        """Goes on without the memory if that is what the error says; else raises it."""
+        if error.reason != "SHARED_MEMORY_LOST":
+            raise error
+        await self.unshare()
 
     async def pages(self, page: Callable[[str], Call[Page[T]]]) -> list[T]:
         """The items of all pages."""
@@ -275,15 +345,29 @@ class StreamCore:
         self.open: Duplex | None = None
 
     async def step(self, step: StreamStep) -> Step:
-        return step.call.parse(await self.core.attempt(self.core.backoff(), lambda: self.send(step)))
+        core = self.core
+        lease = await core.lease(step.call, len(step.told) > 0)
+        if lease is None:
+            return step.call.parse(await core.attempt(core.backoff(), lambda: self.send(step)))
+        try:
+            request = step.shared(lease)
+            try:
+                response = await core.attempt(core.backoff(), lambda: self.send(step, request))
+            except FailedPrecondition as error:
+                await core.lose(error)
+                response = await core.attempt(core.backoff(), lambda: self.send(step))
+            with shared.reading(lease):
+                return step.call.parse(response)
+        finally:
+            lease.release()
 
-    async def send(self, step: StreamStep) -> Any:
+    async def send(self, step: StreamStep, shared: service_pb2.StepRequest | None = None) -> Any:
         fresh = self.open is None
         stream = self.open = self.open or self.core.wire.stream("Optimize", None)
         try:
-            for message in step.messages(fresh):
+            for message in step.messages(fresh, shared):
                 await stream.write(message)
-            for _ in range(step.answers(fresh)):
+            for _ in range(step.answers(fresh, shared)):
                 answer = await stream.read()
                 if answer is None:
                     raise StreamEnded

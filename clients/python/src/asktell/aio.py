@@ -174,7 +174,7 @@ class AsyncClient:
         return AsyncSession(self, await self._core.import_session(path, name))
 
     async def close(self) -> None:
-        await self._core.wire.close()
+        await self._core.close()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -212,6 +212,7 @@ class AsyncSession:
     step = _session_method(calls.step)
     report = _session_method(calls.report)
     estimate = _session_method(calls.estimate)
+    analyze = _session_method(calls.analyze)
     delete = _session_method(calls.delete)
     enqueue = _session_method(calls.enqueue)
     correct_trial = _session_method(calls.correct_trial)

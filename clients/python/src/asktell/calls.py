@@ -6,7 +6,7 @@ No I/O happens here, so the sync and the asyncio client share all of it. Functio
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,8 @@ import numpy as np
 from google.protobuf import field_mask_pb2
 
 from . import codec, tensors
-from ._gen import service_pb2, session_pb2, tensor_pb2
+from ._gen import analysis_pb2, service_pb2, session_pb2, tensor_pb2
+from .analysis import Analysis, kind_number, parse_analysis
 from .feedback import Encoding, Encodings, ErrorFeedback, HeldCopy
 from .models import (
     AuditEntry,
@@ -30,7 +31,8 @@ from .models import (
     Task,
     TrialRecord,
 )
-from .spaces import as_space, to_struct
+from .shared import Lease
+from .spaces import Params, SearchSpace, TensorSpace, as_space, to_struct
 
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ class Call(Generic[T]):
     parse: Callable[[Any], T]
     #: Seconds that the server may hold the call back on purpose.
     wait: float = 0.0
+    #: Bytes of the session's tensors, which the request or its answer may hold.
+    bulk: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def _page_of(field: str, parse: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
 
 
 def new_request_id() -> str:
-    return uuid.uuid4().hex
+    """72 random bits: a session remembers some thousands, and a step of seeds is hardly longer."""
+    return secrets.token_urlsafe(9)
 
 
 # Sessions
@@ -299,7 +304,7 @@ def ask(
         enqueue=[codec.space_of(session).encode_point(point) for point in enqueue],
         worker=worker,
     )
-    return Call("Ask", request, codec.step_parser(session, held), wait or 0.0)
+    return Call("Ask", request, codec.step_parser(session, held), wait or 0.0, _bulk_of(session))
 
 
 Told = Union[Query, Observation, Iterable[Observation]]
@@ -333,7 +338,7 @@ def tell(
         request_id=request_id or new_request_id(),
         expected_revision=expected_revision,
     )
-    return Call("Tell", request, codec.step_parser(session))
+    return Call("Tell", request, codec.step_parser(session), bulk=_bulk_of(session))
 
 
 def step(
@@ -370,7 +375,7 @@ def step(
         expected_revision=expected_revision,
         worker=worker,
     )
-    return Call("Step", request, codec.step_parser(session, held), wait or 0.0)
+    return Call("Step", request, codec.step_parser(session, held), wait or 0.0, _bulk_of(session))
 
 
 def as_observations(told: Told, value: Any = None, **answer: Any) -> Sequence[Observation]:
@@ -382,14 +387,23 @@ def as_observations(told: Told, value: Any = None, **answer: Any) -> Sequence[Ob
 
 
 @dataclass(frozen=True)
-class Chunked:
-    """A gradient at a point, or a product with a direction, that travels in chunks."""
+class Bulk:
+    """A gradient at a point, or a product with a direction, that is put together when it is sent."""
 
+    #: Index of its observation.
+    observation: int
     query_id: str
     point: int
     product: bool
     #: Makes its chunks, the same ones each time.
     chunks: Callable[[], Iterable[tensor_pb2.Tensor]]
+    #: Makes its tensors, their bytes apart.
+    parts: Callable[[], Iterable[tuple[tensor_pb2.Tensor, tensors.Array]]]
+
+    def into(self, request: service_pb2.StepRequest) -> Any:
+        """Its place in a request."""
+        observation = request.observations[self.observation]
+        return (observation.products if self.product else observation.gradients).add().tensors
 
 
 @dataclass(frozen=True)
@@ -397,25 +411,53 @@ class StreamStep:
     """A step of the Optimize stream: one message, which chunks of large gradients and products may precede."""
 
     call: Call[Step]
-    #: What travels in chunks.
-    chunked: Sequence[Chunked]
+    #: What the request lacks.
+    told: Sequence[Bulk]
+    #: Whether it goes ahead in chunks.
+    chunked: bool
 
-    def messages(self, fresh: bool) -> Iterator[service_pb2.OptimizeRequest]:
+    def shared(self, lease: Lease) -> service_pb2.StepRequest | None:
+        """The request of a step whose tensors lie in shared memory; None when they do not fit."""
+        request = service_pb2.StepRequest()
+        request.CopyFrom(self.call.request)
+        request.shared.CopyFrom(lease.shared)
+        if self.told:
+            if lease.told is None:
+                return None
+            lease.told.begin()
+            if not all(lease.place(told.parts(), told.into(request)) for told in self.told):
+                return None
+            lease.told.done()
+        return request
+
+    def messages(
+        self, fresh: bool, shared: service_pb2.StepRequest | None = None
+    ) -> Iterator[service_pb2.OptimizeRequest]:
         """The messages, the same ones each time; on a fresh stream a step that names the session comes first."""
-        if fresh and self.chunked:
+        if shared is not None:
+            yield service_pb2.OptimizeRequest(step=shared)
+            return
+        if not self.chunked:
+            request = service_pb2.StepRequest()
+            request.CopyFrom(self.call.request)
+            for told in self.told:
+                told.into(request).extend(told.chunks())
+            yield service_pb2.OptimizeRequest(step=request)
+            return
+        if fresh:
             hello = service_pb2.StepRequest(name=self.call.request.name, count=-1)
             yield service_pb2.OptimizeRequest(step=hello)
-        for whole in self.chunked:
-            for tensor in whole.chunks():
+        for told in self.told:
+            for tensor in told.chunks():
                 chunk = service_pb2.GradientChunk(
-                    query_id=whole.query_id, point=whole.point, tensor=tensor, product=whole.product
+                    query_id=told.query_id, point=told.point, tensor=tensor, product=told.product
                 )
                 yield service_pb2.OptimizeRequest(chunk=chunk)
         yield service_pb2.OptimizeRequest(step=self.call.request)
 
-    def answers(self, fresh: bool) -> int:
+    def answers(self, fresh: bool, shared: service_pb2.StepRequest | None = None) -> int:
         """How many responses the messages get; the last is the step's."""
-        return 2 if fresh and self.chunked else 1
+        return 2 if fresh and self.chunked and shared is None else 1
 
 
 def stream_step(
@@ -439,20 +481,18 @@ def stream_step(
     gradients, unless they have a `gradient_encoding` of their own: a dtype, or an ErrorFeedback."""
     plain = encoding if encoding in tensors.DTYPES else None
     dtype = plain if gradient_encoding is None or isinstance(gradient_encoding, ErrorFeedback) else gradient_encoding
-    told, chunked = [], []
-    for observation in as_observations(observations, value, **answer):
+    told: list[Bulk] = []
+    observations = as_observations(observations, value, **answer)
+    encoded, size = [], 0
+    for i, observation in enumerate(observations):
         if isinstance(gradient_encoding, ErrorFeedback):
             observation = _with_feedback(session, observation, gradient_encoding)
-        in_chunks, size = [], 0
         for field, sets in (("gradient", observation.gradient), ("products", observation.products)):
             for point, values in enumerate(codec.per_point(sets)):
-                chunks = _chunks_of(session, values, f"{field}[{point}]", dtype)
-                query = codec.query_id(observation.query)
-                in_chunks.append(Chunked(query, point, field == "products", chunks))
+                make = _bulk_of_set(session, values, f"{field}[{point}]", dtype)
+                told.append(Bulk(i, codec.query_id(observation.query), point, field == "products", *make))
                 size += _bytes_of(values)
-        large = size > tensors.CHUNK_BYTES
-        chunked += in_chunks if large else []
-        told.append(codec.encode_observation(session, observation, with_tensors=not large, encoding=dtype))
+        encoded.append(codec.encode_observation(session, observation, with_tensors=False))
     call = step(
         session,
         count=count,
@@ -464,8 +504,8 @@ def stream_step(
         request_id=request_id,
         expected_revision=expected_revision,
     )
-    call.request.observations.extend(told)
-    return StreamStep(call, chunked)
+    call.request.observations.extend(encoded)
+    return StreamStep(call, told, size > tensors.CHUNK_BYTES)
 
 
 def _with_feedback(session: SessionInfo, observation: Observation, feedback: ErrorFeedback) -> Observation:
@@ -479,14 +519,29 @@ def _with_feedback(session: SessionInfo, observation: Observation, feedback: Err
     return replace(observation, gradient=encoded or None)
 
 
-def _chunks_of(
-    session: SessionInfo, values: Any, at: str, dtype: str | None
-) -> Callable[[], Iterable[tensor_pb2.Tensor]]:
+def _bulk_of_set(session: SessionInfo, values: Any, at: str, dtype: str | None) -> tuple[Any, Any]:
+    """The chunks of a set of tensors, and its parts."""
     if isinstance(values, tensor_pb2.Tensors):
-        return lambda: values.tensors
+
+        def parts() -> Iterator[tuple[tensor_pb2.Tensor, tensors.Array]]:
+            for t in values.tensors:
+                head = tensor_pb2.Tensor(name=t.name, dtype=t.dtype, offset=t.offset, length=t.length)
+                yield head, np.frombuffer(t.data, np.uint8)
+
+        return (lambda: values.tensors), parts
     manifest = codec.tensor_space_of(session).manifest
     named = tensors.by_name(values, manifest, at)
-    return lambda: (c for n, v in named.items() for c in tensors.encode_chunks(n, v, dtype or manifest[n].dtype))
+    return (
+        lambda: (c for n, v in named.items() for c in tensors.encode_chunks(n, v, dtype or manifest[n].dtype)),
+        lambda: (tensors.encode_parts(n, v, dtype or manifest[n].dtype) for n, v in named.items()),
+    )
+
+
+def _bulk_of(session: SessionInfo) -> int:
+    """Bytes of the session's tensors."""
+    if not isinstance(session.space, TensorSpace):
+        return 0
+    return sum(info.size * (8 if info.dtype == "f64" else 4) for info in session.space.manifest.values())
 
 
 def _bytes_of(values: Any) -> int:
@@ -520,6 +575,56 @@ def estimate(session: SessionInfo, /, *, encoding: str | None = None) -> Call[Es
     """The session's present answer: an iterate, an average, a best trial, a Pareto front, a prompt."""
     request = service_pb2.GetEstimateRequest(name=session.name, encoding=tensors.dtype_enum(encoding))
     return Call("GetEstimate", request, partial(codec.parse_estimate, session))
+
+
+def analyze(
+    session: SessionInfo,
+    /,
+    *kinds: str,
+    objective: str = "",
+    parameters: Sequence[str] = (),
+    importance_method: str = "ped-anova",
+    quantile: float = 0.1,
+    resolution: int = 30,
+    points: Sequence[Params] = (),
+    reference: Sequence[float] = (),
+    charts: bool = False,
+) -> Call[Analysis]:
+    """Computes figures of a session over a search space from its trials, on the server.
+
+    Args:
+        kinds: of "history", "importances", "slices", "contour", "parallel-coordinates", "edf", "pareto", "timeline",
+            "cross-validation", "prediction"; all that the session allows when there are none.
+        objective: its name; the first one when empty.
+        parameters: of slices and parallel coordinates, all when empty; the two of a contour, those that matter most when
+            empty.
+        importance_method: "ped-anova", "fanova" or "sobol".
+        quantile: the share of the trials that PED-ANOVA counts as the best.
+        resolution: points along each axis of slices and contours, from 2 to 200.
+        points: where to predict: dicts of parameters.
+        reference: the corner that hypervolumes are measured from, a number per objective; the worst told values when empty.
+        charts: whether Vega-Lite charts are wanted beside the numbers.
+
+    Raises:
+        InvalidArgument: with located issues: the session is not over a search space, an unknown parameter, a point that
+            is not one of the space. What there are too few trials for is in `Analysis.left_out`.
+    """
+    space = codec.space_of(session)
+    if not isinstance(space, SearchSpace):
+        raise TypeError(f"{session.name} does not search over parameters: there is nothing to analyze")
+    request = analysis_pb2.AnalyzeSessionRequest(
+        name=session.name,
+        kinds=[kind_number(analysis_pb2.AnalysisKind, kind) for kind in kinds],
+        objective=objective,
+        parameters=parameters,
+        importance_method=kind_number(analysis_pb2.ImportanceMethod, importance_method),
+        quantile=quantile,
+        resolution=resolution,
+        points=[to_struct(point) for point in points],
+        reference=reference,
+        charts=charts,
+    )
+    return Call("AnalyzeSession", request, partial(parse_analysis, space))
 
 
 def enqueue(session: SessionInfo, /, *points: Any, request_id: str | None = None) -> Call[Step]:

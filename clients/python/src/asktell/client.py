@@ -162,7 +162,7 @@ class Client:
         return Session(self, run(self._core.import_session(path, name)))
 
     def close(self) -> None:
-        run(self._core.wire.close())
+        run(self._core.close())
 
     def __enter__(self) -> Client:
         return self
@@ -200,6 +200,7 @@ class Session:
     step = _session_method(calls.step)
     report = _session_method(calls.report)
     estimate = _session_method(calls.estimate)
+    analyze = _session_method(calls.analyze)
     delete = _session_method(calls.delete)
     enqueue = _session_method(calls.enqueue)
     correct_trial = _session_method(calls.correct_trial)

@@ -22,7 +22,9 @@ from .models import (
     Facts,
     GradientWant,
     HvpWant,
+    Iterate,
     Method,
+    Move,
     Objective,
     Observation,
     QuantitiesWant,
@@ -32,6 +34,7 @@ from .models import (
     Reference,
     Score,
     ScoreWant,
+    Seeded,
     SessionInfo,
     Short,
     Step,
@@ -219,7 +222,14 @@ def _is_note(space: Space, point: query_pb2.Point) -> bool:
     return space.kind != "text" and point.HasField("text")
 
 
+def _parse_move(m: query_pb2.Move) -> Move:
+    signs = m.WhichOneof("seed") == "signs"
+    return Move(m.signs if signs else m.normal, m.scale, signs)
+
+
 def _parse_point(space: Space, point: query_pb2.Point, held: HeldCopy | None) -> Any:
+    if point.HasField("seeded"):
+        return Seeded(_parse_move(point.seeded), point.seeded.alone)
     if held is not None and isinstance(space, TensorSpace):
         return held.decode(point.tensors, space.manifest) or None
     return space.decode_point(point)
@@ -237,6 +247,8 @@ def _parse_query(space: Space, q: query_pb2.Query, held: HeldCopy | None) -> Que
         lease_until=_time(q, "lease_until"),
         attempt=q.attempt,
         repeats=q.repeats if q.HasField("repeats") else None,
+        parent=q.parent if q.HasField("parent") else None,
+        iterate=Iterate(q.iterate.step, tuple(map(_parse_move, q.iterate.last))) if q.HasField("iterate") else None,
         note={name: text for note in notes for name, text in note.items()},
     )
 
@@ -288,6 +300,7 @@ def parse_trial(session: SessionInfo, t: query_pb2.Trial) -> TrialRecord:
         create_time=_time(t, "create_time"),
         end_time=_time(t, "end_time"),
         message=t.message,
+        parent=t.parent if t.HasField("parent") else None,
     )
 
 

@@ -103,11 +103,36 @@ Want = Union[
 
 
 @dataclass(frozen=True)
+class Move:
+    """`scale` times the random direction of a seed: standard normal numbers, or signs."""
+
+    seed: int
+    scale: float
+    rademacher: bool
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A point that the client makes: its iterate with a move added, or the move alone. See `SeededIterate`."""
+
+    move: Move
+    alone: bool
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """Where the iterate that the client keeps has to be: after `step` steps, the last of which made the moves `last`."""
+
+    step: int
+    last: tuple[Move, ...]
+
+
+@dataclass(frozen=True)
 class Query:
     """What a session asks: points, and what it wants to know about them.
 
     A point is, by the kind of the space: a dict of parameters, a dict of (read-only) arrays, a dict of texts, or the
-    id of an item. It is None when tensors were left out of the answer.
+    id of an item. It is None when tensors were left out of the answer, and `Seeded` where the client is to make it.
     """
 
     id: str
@@ -125,6 +150,10 @@ class Query:
     attempt: int
     #: The first trial that was told at the same parameters; None for a new point.
     repeats: int | None = None
+    #: The trial that this one goes on from: load the checkpoint kept after it. None: from scratch.
+    parent: int | None = None
+    #: Of methods that leave the iterate to the client; None of others.
+    iterate: Iterate | None = None
     #: What a method over anything but texts has to say in words and digits: seeds, coefficients. It is no point.
     note: Mapping[str, str] = field(default_factory=dict)
 
@@ -313,6 +342,8 @@ class TrialRecord:
     create_time: datetime | None
     end_time: datetime | None
     message: str
+    #: The trial whose checkpoint it went on from.
+    parent: int | None = None
 
     @property
     def value(self) -> float | None:

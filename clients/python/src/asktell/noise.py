@@ -15,7 +15,7 @@ _WORD = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 
 
-def _philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
+def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
     """Blocks of four words, one a row, for counters below 2^64."""
     c0, c1 = counter & _WORD, counter >> _32
     c2 = c3 = np.zeros_like(counter)
@@ -28,13 +28,22 @@ def _philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uin
     return np.stack([c0, c1, c2, c3], axis=-1)
 
 
-def _stream(seed: int, name: str) -> tuple[int, int]:
+def stream(seed: int, name: str) -> tuple[int, int]:
     """The key of a named stream: the block at the FNV-1a hash of the name under the seed."""
     digest = 0xCBF29CE484222325
     for byte in name.encode():
         digest = (digest ^ byte) * 0x100000001B3 % 2**64
-    block = _philox(np.array([digest], np.uint64), (seed % 2**32, seed // 2**32))[0]
+    block = philox(np.array([digest], np.uint64), (seed % 2**32, seed // 2**32))[0]
     return int(block[0]), int(block[1])
+
+
+def normals(key: tuple[int, int], at: int, count: int) -> NDArray[np.float64]:
+    """Standard normal numbers `at` to `at + count` of a stream: one block each, by Box and Muller."""
+    words = philox(np.arange(at, at + count, dtype=np.uint64), key)
+    high, low = words[:, 0::2] >> np.uint64(5), words[:, 1::2] >> np.uint64(6)
+    u, v = ((high * np.uint64(67108864) + low) / 2.0**53).T
+    normal: Any = np.sqrt(-2 * np.log(1 - u)) * np.cos(2 * np.pi * v)
+    return np.asarray(normal, np.float64)
 
 
 def module_noise(note: Mapping[str, str], module: str, examples: int, width: int) -> NDArray[np.float64]:
@@ -55,12 +64,7 @@ def module_noise(note: Mapping[str, str], module: str, examples: int, width: int
     if note["quasi"] == "true":
         raise ValueError("quasi-random noise is not made by this client; set quasi to false, or draw noise of your own")
     shape = (examples, int(note["copies"]), width)
-    counter = np.arange(np.prod(shape), dtype=np.uint64)
-    words = _philox(counter, _stream(int(note["seed"]), module))
-    high, low = words[:, 0::2] >> np.uint64(5), words[:, 1::2] >> np.uint64(6)
-    u, v = ((high * np.uint64(67108864) + low) / 2.0**53).T
-    normal: Any = np.sqrt(-2 * np.log(1 - u)) * np.cos(2 * np.pi * v)
-    return np.asarray(normal, np.float64).reshape(shape)
+    return normals(stream(int(note["seed"]), module), 0, int(np.prod(shape))).reshape(shape)
 
 
 def coefficients(note: Mapping[str, str], examples: int) -> NDArray[np.float64]:

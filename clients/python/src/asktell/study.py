@@ -40,6 +40,7 @@ from typing import Any, Callable, Union
 import numpy as np
 from tqdm import tqdm
 
+from .analysis import Analysis
 from .client import Client, Session
 from .errors import AlreadyExists, FailedPrecondition, NotFound, TrialPruned
 from .models import Observation, Query, TrialRecord
@@ -343,6 +344,16 @@ class Study:
             running = [t for t in own.values() if t._result is None]
             found += [FrozenTrial(t.number, TrialState.RUNNING, dict(t.params), None) for t in running]
         return [t for t in found if states is None or t.state in states]
+
+    def analyze(self, *kinds: str, **options: Any) -> Analysis:
+        """Figures of the study; arguments and errors are those of `Session.analyze`.
+
+        Trials count as the server has them: a parameter that an objective left unused has a random value there. Raises
+        ValueError while there is no session, as before the first trial has finished.
+        """
+        if self.session is None:
+            raise ValueError(f"study {self.study_name!r} has no trials yet")
+        return self.session.analyze(*kinds, **options)
 
     @property
     def best_trial(self) -> FrozenTrial:

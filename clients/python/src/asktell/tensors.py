@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, Callable, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,10 @@ _FROM_ENUM = {value: name for name, value in _TO_ENUM.items()}
 
 #: Bytes of data in one chunk of a gradient that is streamed.
 CHUNK_BYTES = 1 << 20
+
+
+#: Finds the bytes of tensors that do not come with their message.
+elsewhere: ContextVar[Callable[[tensor_pb2.Extent], Array] | None] = ContextVar("elsewhere", default=None)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,11 @@ def encode(name: str, array: ArrayLike, dtype: str) -> tensor_pb2.Tensor:
     return tensor_pb2.Tensor(name=name, dtype=dtype_enum(dtype), data=_bits(array, dtype).tobytes())
 
 
+def encode_parts(name: str, array: ArrayLike, dtype: str) -> tuple[tensor_pb2.Tensor, Array]:
+    """A tensor without its bytes, and these: a view where the array lies so already."""
+    return tensor_pb2.Tensor(name=name, dtype=dtype_enum(dtype)), _bits(array, dtype).reshape(-1).view(np.uint8)
+
+
 def encode_chunks(name: str, array: ArrayLike, dtype: str) -> Iterator[tensor_pb2.Tensor]:
     """The tensor in chunks of at most CHUNK_BYTES, in order; one empty chunk never occurs, tensors have elements."""
     flat = _bits(array, dtype).reshape(-1)
@@ -113,10 +123,19 @@ def encode_chunks(name: str, array: ArrayLike, dtype: str) -> Iterator[tensor_pb
         yield tensor_pb2.Tensor(name=name, dtype=dtype_enum(dtype), data=data, offset=start)
 
 
+def _data_of(tensor: tensor_pb2.Tensor) -> Array:
+    if not tensor.HasField("shared"):
+        return np.frombuffer(tensor.data, np.uint8)
+    find = elsewhere.get()
+    if find is None:
+        raise ValueError(f"{tensor.name}: the server put it into memory that this client does not share")
+    return find(tensor.shared)
+
+
 def decode(tensor: tensor_pb2.Tensor, info: TensorInfo) -> Array:
     """A read-only array of the manifest's shape over the received bytes. bf16 comes as float32."""
     dtype = dtype_name(tensor.dtype, info.dtype)
-    array = np.frombuffer(tensor.data, _BITS[dtype]).reshape(info.shape)
+    array = _data_of(tensor).view(_BITS[dtype]).reshape(info.shape)
     return from_bf16(array) if dtype == "bf16" else array
 
 
@@ -156,7 +175,7 @@ def decode_all(tensors: Sequence[tensor_pb2.Tensor], manifest: Manifest) -> dict
         info = manifest[tensor.name]
         dtype = dtype_name(tensor.dtype, info.dtype)
         if dtype in encodings.LOSSY:
-            piece = encodings.decode(dtype, tensor.data, tensor.length)
+            piece = encodings.decode(dtype, _data_of(tensor).tobytes(), tensor.length)
             whole = arrays.setdefault(tensor.name, np.zeros(info.shape, np.float32))
             whole.reshape(-1)[tensor.offset : tensor.offset + tensor.length] = piece
         else:

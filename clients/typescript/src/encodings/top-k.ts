@@ -4,27 +4,27 @@
  * their squared norm out. Stich, Cordonnier, Jaggi, Sparsified SGD with memory (2018), https://arxiv.org/abs/1809.07599.
  * The indices lie ahead of the values.
  */
-import { type Codec, viewOf } from './codec.js'
+import { type Codec, eachPart, viewOf } from './codec.js'
+import { bringBytes, kernels, type Places, padded, placesFor, take, takeBytes } from './kernels.js'
+
+/** Behind the counters and the candidates. */
+const pairsIn = ({ packed }: Places, length: number): number => packed + (1 << 13) + 4 * padded(length)
 
 export const topK: Codec = {
   encode(values, density) {
     const n = values.length
     const k = Math.min(n, Math.max(1, Math.ceil(density * n)))
-    const magnitudes = new Float32Array(values)
-    for (let i = 0; i < n; i++) magnitudes[i] = Math.abs(magnitudes[i])
-    // As integers, the bits of floats that are not negative have the order of the floats.
-    const bits = new Uint32Array(magnitudes.buffer)
-    const { threshold, ties } = largest(bits, k)
     const bytes = new Uint8Array(8 * k)
-    const view = viewOf(bytes)
-    let kept = 0
-    let left = ties
-    for (let i = 0; i < n; i++) {
-      if (bits[i] < threshold || (bits[i] === threshold && left-- <= 0)) continue
-      view.setUint32(4 * kept, i, true)
-      view.setFloat32(4 * (k + kept), values[i], true)
-      kept++
-    }
+    eachPart(
+      values,
+      n,
+      (_, length, places) => {
+        const pairs = pairsIn(places, length)
+        kernels.topK(places.a, length, padded(length), k, places.packed, pairs)
+        takeBytes(pairs, 8 * k, bytes, 0)
+      },
+      (length, places) => kernels.scatter(pairsIn(places, length), k, padded(length), places.c),
+    )
     return bytes
   },
 
@@ -41,27 +41,18 @@ export const topK: Codec = {
     return undefined
   },
 
-  decode(bytes, into, at, length) {
-    const view = viewOf(bytes)
-    const k = bytes.length / 8
-    into.fill(0, at, at + length)
-    for (let j = 0; j < k; j++) into[at + view.getUint32(4 * j, true)] = view.getFloat32(4 * (k + j), true)
+  decode(bytes, into, at, length, added) {
+    if (length === 0) return
+    if (!added) {
+      const view = viewOf(bytes)
+      const k = bytes.length / 8
+      into.fill(0, at, at + length)
+      for (let j = 0; j < k; j++) into[at + view.getUint32(4 * j, true)] = view.getFloat32(4 * (k + j), true)
+      return
+    }
+    const places = placesFor(length)
+    bringBytes(bytes, 0, bytes.length, places.packed)
+    kernels.scatter(places.packed, bytes.length / 8, padded(length), places.c)
+    take(places.c, length, into, at, true)
   },
-}
-
-/** The k-th largest, found from its highest byte to its lowest, and how many of those equal to it are among the k. */
-function largest(words: Uint32Array, k: number): { threshold: number; ties: number } {
-  const counts = new Uint32Array(256)
-  let threshold = 0
-  let ties = k
-  for (const shift of [24, 16, 8, 0]) {
-    counts.fill(0)
-    // Two shifts: one of 32 bits would be one of none.
-    for (let i = 0; i < words.length; i++)
-      if ((words[i] >>> shift) >>> 8 === threshold) counts[(words[i] >>> shift) & 255]++
-    let byte = 255
-    for (; ties > counts[byte]; byte--) ties -= counts[byte]
-    threshold = threshold * 256 + byte
-  }
-  return { threshold, ties }
 }

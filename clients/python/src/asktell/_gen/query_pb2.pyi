@@ -61,16 +61,38 @@ TRIAL_STATE_CANCELLED: TrialState
 TRIAL_STATE_DELETED: TrialState
 
 class Point(_message.Message):
-    __slots__ = ("tensors", "params", "text", "item")
+    __slots__ = ("tensors", "params", "text", "item", "seeded")
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
+    SEEDED_FIELD_NUMBER: _ClassVar[int]
     tensors: _tensor_pb2.Tensors
     params: _struct_pb2.Struct
     text: Text
     item: str
-    def __init__(self, tensors: _Optional[_Union[_tensor_pb2.Tensors, _Mapping]] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., item: _Optional[str] = ...) -> None: ...
+    seeded: Move
+    def __init__(self, tensors: _Optional[_Union[_tensor_pb2.Tensors, _Mapping]] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., item: _Optional[str] = ..., seeded: _Optional[_Union[Move, _Mapping]] = ...) -> None: ...
+
+class Move(_message.Message):
+    __slots__ = ("normal", "signs", "scale", "alone")
+    NORMAL_FIELD_NUMBER: _ClassVar[int]
+    SIGNS_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    ALONE_FIELD_NUMBER: _ClassVar[int]
+    normal: int
+    signs: int
+    scale: float
+    alone: bool
+    def __init__(self, normal: _Optional[int] = ..., signs: _Optional[int] = ..., scale: _Optional[float] = ..., alone: bool = ...) -> None: ...
+
+class Iterate(_message.Message):
+    __slots__ = ("step", "last")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    last: _containers.RepeatedCompositeFieldContainer[Move]
+    def __init__(self, step: _Optional[int] = ..., last: _Optional[_Iterable[_Union[Move, _Mapping]]] = ...) -> None: ...
 
 class Text(_message.Message):
     __slots__ = ("components",)
@@ -86,7 +108,7 @@ class Text(_message.Message):
     def __init__(self, components: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Query(_message.Message):
-    __slots__ = ("id", "points", "wants", "sample_key", "purpose", "trial", "lease_until", "attempt", "repeats")
+    __slots__ = ("id", "points", "wants", "sample_key", "purpose", "trial", "lease_until", "attempt", "repeats", "iterate", "parent")
     ID_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     WANTS_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +118,8 @@ class Query(_message.Message):
     LEASE_UNTIL_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     REPEATS_FIELD_NUMBER: _ClassVar[int]
+    ITERATE_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     id: str
     points: _containers.RepeatedCompositeFieldContainer[Point]
     wants: _containers.RepeatedCompositeFieldContainer[Want]
@@ -105,7 +129,9 @@ class Query(_message.Message):
     lease_until: _timestamp_pb2.Timestamp
     attempt: int
     repeats: int
-    def __init__(self, id: _Optional[str] = ..., points: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., wants: _Optional[_Iterable[_Union[Want, _Mapping]]] = ..., sample_key: _Optional[str] = ..., purpose: _Optional[str] = ..., trial: _Optional[int] = ..., lease_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., repeats: _Optional[int] = ...) -> None: ...
+    iterate: Iterate
+    parent: int
+    def __init__(self, id: _Optional[str] = ..., points: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., wants: _Optional[_Iterable[_Union[Want, _Mapping]]] = ..., sample_key: _Optional[str] = ..., purpose: _Optional[str] = ..., trial: _Optional[int] = ..., lease_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., repeats: _Optional[int] = ..., iterate: _Optional[_Union[Iterate, _Mapping]] = ..., parent: _Optional[int] = ...) -> None: ...
 
 class Want(_message.Message):
     __slots__ = ("value", "gradient", "ranking", "completion", "score", "directional", "terms", "hvp", "quantities")
@@ -292,7 +318,7 @@ class Usage(_message.Message):
     def __init__(self, calls: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., money: _Optional[float] = ...) -> None: ...
 
 class Trial(_message.Message):
-    __slots__ = ("number", "query_id", "state", "params", "values", "intermediates", "create_time", "end_time", "message", "constraints")
+    __slots__ = ("number", "query_id", "state", "params", "values", "intermediates", "create_time", "end_time", "message", "constraints", "parent")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -303,6 +329,7 @@ class Trial(_message.Message):
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     number: int
     query_id: str
     state: TrialState
@@ -313,7 +340,8 @@ class Trial(_message.Message):
     end_time: _timestamp_pb2.Timestamp
     message: str
     constraints: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, number: _Optional[int] = ..., query_id: _Optional[str] = ..., state: _Optional[_Union[TrialState, str]] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., values: _Optional[_Iterable[float]] = ..., intermediates: _Optional[_Iterable[_Union[Intermediate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ..., constraints: _Optional[_Iterable[float]] = ...) -> None: ...
+    parent: int
+    def __init__(self, number: _Optional[int] = ..., query_id: _Optional[str] = ..., state: _Optional[_Union[TrialState, str]] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., values: _Optional[_Iterable[float]] = ..., intermediates: _Optional[_Iterable[_Union[Intermediate, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ..., constraints: _Optional[_Iterable[float]] = ..., parent: _Optional[int] = ...) -> None: ...
 
 class Intermediate(_message.Message):
     __slots__ = ("step", "value")

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from . import analysis_pb2 as asktell_dot_v1_dot_analysis__pb2
 from . import method_pb2 as asktell_dot_v1_dot_method__pb2
 from . import query_pb2 as asktell_dot_v1_dot_query__pb2
 from . import session_pb2 as asktell_dot_v1_dot_session__pb2
@@ -34,7 +35,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61sktell/v1/service.proto\x12\nasktell.v1\x1a\x17\x61sktell/v1/method.proto\x1a\x16\x61sktell/v1/query.proto\x1a\x18\x61sktell/v1/session.proto\x1a\x16\x61sktell/v1/space.proto\x1a\x17\x61sktell/v1/tensor.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"d\n\x14\x43reateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"!\n\x11GetSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"V\n\x14ListSessionsResponse\x12%\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.asktell.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x01\n\x14UpdateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\"8\n\x14\x44\x65leteSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xf5\x01\n\nAskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\'\n\x04wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x05 \x01(\x08\x12#\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\"\n\x07\x65nqueue\x18\x07 \x03(\x0b\x32\x11.asktell.v1.Point\x12\x0e\n\x06worker\x18\x08 \x01(\t\x12\x1e\n\x04held\x18\t \x01(\x0b\x32\x10.asktell.v1.Held\"%\n\x04Held\x12\x0c\n\x04\x63opy\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"y\n\x0bTellRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\"\x9c\x02\n\x0bStepRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x06 \x01(\x08\x12#\n\x08\x65ncoding\x18\x07 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\x19\n\x11\x65xpected_revision\x18\x08 \x01(\x03\x12\x0e\n\x06worker\x18\t \x01(\t\x12\x1e\n\x04held\x18\n \x01(\x0b\x32\x10.asktell.v1.Held\"\xe9\x02\n\x0cStepResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\"\n\x07queries\x18\x02 \x03(\x0b\x32\x11.asktell.v1.Query\x12 \n\x05short\x18\x03 \x01(\x0b\x32\x11.asktell.v1.Short\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.asktell.v1.SessionState\x12\x16\n\x0estatus_message\x18\x05 \x01(\t\x12\x18\n\x10repeated_request\x18\x06 \x01(\x08\x12\x19\n\x0c\x64urable_step\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x36\n\x07metrics\x18\t \x03(\x0b\x32%.asktell.v1.StepResponse.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0f\n\r_durable_step\"q\n\x0fOptimizeRequest\x12\'\n\x04step\x18\x01 \x01(\x0b\x32\x17.asktell.v1.StepRequestH\x00\x12*\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x19.asktell.v1.GradientChunkH\x00\x42\t\n\x07message\"e\n\rGradientChunk\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\r\n\x05point\x18\x02 \x01(\x05\x12\"\n\x06tensor\x18\x03 \x01(\x0b\x32\x12.asktell.v1.Tensor\x12\x0f\n\x07product\x18\x04 \x01(\x08\"`\n\rReportRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x0eReportResponse\x12\x14\n\x0cshould_prune\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"G\n\x12GetEstimateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x11.asktell.v1.Dtype\"Z\n\x11ListTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\"P\n\x12ListTrialsResponse\x12!\n\x06trials\x18\x01 \x03(\x0b\x32\x11.asktell.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc2\x01\n\x10\x45\x64itSpaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x05space\x18\x02 \x01(\x0b\x32\x11.asktell.v1.Space\x12)\n\x08\x64\x65\x66\x61ults\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0c\x64rop_invalid\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x07 \x01(\x03\"\x9f\x01\n\x13\x43orrectTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05trial\x18\x02 \x01(\x03\x12,\n\x0bobservation\x18\x03 \x01(\x0b\x32\x17.asktell.v1.Observation\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x06 \x01(\x03\"p\n\x12\x44\x65leteTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05trial\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x05 \x01(\x03\"P\n\x17ListAuditEntriesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x18ListAuditEntriesResponse\x12-\n\raudit_entries\x18\x01 \x03(\x0b\x32\x16.asktell.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"\x85\x01\n\x12\x46orkSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"$\n\x14\x45xportSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\tFileChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"L\n\x14ImportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\x12ListMethodsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"S\n\x13ListMethodsResponse\x12#\n\x07methods\x18\x01 \x03(\x0b\x32\x12.asktell.v1.Method\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10GetMethodRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\x90\x12\n\x07\x41sktell\x12_\n\rCreateSession\x12 .asktell.v1.CreateSessionRequest\x1a\x13.asktell.v1.Session\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/sessions:\x01*\x12_\n\nGetSession\x12\x1d.asktell.v1.GetSessionRequest\x1a\x13.asktell.v1.Session\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=sessions/*}\x12g\n\x0cListSessions\x12\x1f.asktell.v1.ListSessionsRequest\x1a .asktell.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12p\n\rUpdateSession\x12 .asktell.v1.UpdateSessionRequest\x1a\x13.asktell.v1.Session\"(\x82\xd3\xe4\x93\x02\"2\x1d/v1/{session.name=sessions/*}:\x01*\x12h\n\rDeleteSession\x12 .asktell.v1.DeleteSessionRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=sessions/*}\x12]\n\x03\x41sk\x12\x16.asktell.v1.AskRequest\x1a\x18.asktell.v1.StepResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=sessions/*}:ask:\x01*\x12`\n\x04Tell\x12\x17.asktell.v1.TellRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:tell:\x01*\x12`\n\x04Step\x12\x17.asktell.v1.StepRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:step:\x01*\x12G\n\x08Optimize\x12\x1b.asktell.v1.OptimizeRequest\x1a\x18.asktell.v1.StepResponse\"\x00(\x01\x30\x01\x12h\n\x06Report\x12\x19.asktell.v1.ReportRequest\x1a\x1a.asktell.v1.ReportResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=sessions/*}:report:\x01*\x12k\n\x0bGetEstimate\x12\x1e.asktell.v1.GetEstimateRequest\x1a\x14.asktell.v1.Estimate\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=sessions/*}/estimate\x12s\n\nListTrials\x12\x1d.asktell.v1.ListTrialsRequest\x1a\x1e.asktell.v1.ListTrialsResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=sessions/*}/trials\x12j\n\tEditSpace\x12\x1c.asktell.v1.EditSpaceRequest\x1a\x13.asktell.v1.Session\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/{name=sessions/*}:editSpace:\x01*\x12q\n\x0c\x43orrectTrial\x12\x1f.asktell.v1.CorrectTrialRequest\x1a\x11.asktell.v1.Trial\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/{name=sessions/*}:correctTrial:\x01*\x12n\n\x0b\x44\x65leteTrial\x12\x1e.asktell.v1.DeleteTrialRequest\x1a\x11.asktell.v1.Trial\",\x82\xd3\xe4\x93\x02&\"!/v1/{name=sessions/*}:deleteTrial:\x01*\x12\x8b\x01\n\x10ListAuditEntries\x12#.asktell.v1.ListAuditEntriesRequest\x1a$.asktell.v1.ListAuditEntriesResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=sessions/*}/auditEntries\x12`\n\x05Watch\x12\x18.asktell.v1.WatchRequest\x1a\x16.asktell.v1.WatchEvent\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=sessions/*}:watch0\x01\x12i\n\x0b\x46orkSession\x12\x1e.asktell.v1.ForkSessionRequest\x1a\x13.asktell.v1.Session\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:fork:\x01*\x12p\n\rExportSession\x12 .asktell.v1.ExportSessionRequest\x1a\x15.asktell.v1.FileChunk\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=sessions/*}:export0\x01\x12h\n\rImportSession\x12 .asktell.v1.ImportSessionRequest\x1a\x13.asktell.v1.Session\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/sessions:import:\x01*(\x01\x12\x63\n\x0bListMethods\x12\x1e.asktell.v1.ListMethodsRequest\x1a\x1f.asktell.v1.ListMethodsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/methods\x12[\n\tGetMethod\x12\x1c.asktell.v1.GetMethodRequest\x1a\x12.asktell.v1.Method\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=methods/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61sktell/v1/service.proto\x12\nasktell.v1\x1a\x19\x61sktell/v1/analysis.proto\x1a\x17\x61sktell/v1/method.proto\x1a\x16\x61sktell/v1/query.proto\x1a\x18\x61sktell/v1/session.proto\x1a\x16\x61sktell/v1/space.proto\x1a\x17\x61sktell/v1/tensor.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"d\n\x14\x43reateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"!\n\x11GetSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"V\n\x14ListSessionsResponse\x12%\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.asktell.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x01\n\x14UpdateSessionRequest\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.asktell.v1.Session\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\"8\n\x14\x44\x65leteSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x99\x02\n\nAskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\'\n\x04wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x05 \x01(\x08\x12#\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\"\n\x07\x65nqueue\x18\x07 \x03(\x0b\x32\x11.asktell.v1.Point\x12\x0e\n\x06worker\x18\x08 \x01(\t\x12\x1e\n\x04held\x18\t \x01(\x0b\x32\x10.asktell.v1.Held\x12\"\n\x06shared\x18\n \x01(\x0b\x32\x12.asktell.v1.Shared\"%\n\x04Held\x12\x0c\n\x04\x63opy\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"7\n\x12ShareMemoryRequest\x12\x12\n\nslot_bytes\x18\x01 \x01(\x03\x12\r\n\x05slots\x18\x02 \x01(\x05\"O\n\x0cSharedMemory\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x12\n\nslot_bytes\x18\x03 \x01(\x03\x12\r\n\x05slots\x18\x04 \x01(\x05\":\n\x06Shared\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\x05\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"\x9d\x01\n\x0bTellRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x12\"\n\x06shared\x18\x05 \x01(\x0b\x32\x12.asktell.v1.Shared\"\xc0\x02\n\x0bStepRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0cobservations\x18\x02 \x03(\x0b\x32\x17.asktell.v1.Observation\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0comit_tensors\x18\x06 \x01(\x08\x12#\n\x08\x65ncoding\x18\x07 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\x19\n\x11\x65xpected_revision\x18\x08 \x01(\x03\x12\x0e\n\x06worker\x18\t \x01(\t\x12\x1e\n\x04held\x18\n \x01(\x0b\x32\x10.asktell.v1.Held\x12\"\n\x06shared\x18\x0b \x01(\x0b\x32\x12.asktell.v1.Shared\"\xe9\x02\n\x0cStepResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\"\n\x07queries\x18\x02 \x03(\x0b\x32\x11.asktell.v1.Query\x12 \n\x05short\x18\x03 \x01(\x0b\x32\x11.asktell.v1.Short\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.asktell.v1.SessionState\x12\x16\n\x0estatus_message\x18\x05 \x01(\t\x12\x18\n\x10repeated_request\x18\x06 \x01(\x08\x12\x19\n\x0c\x64urable_step\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x36\n\x07metrics\x18\t \x03(\x0b\x32%.asktell.v1.StepResponse.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0f\n\r_durable_step\"q\n\x0fOptimizeRequest\x12\'\n\x04step\x18\x01 \x01(\x0b\x32\x17.asktell.v1.StepRequestH\x00\x12*\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x19.asktell.v1.GradientChunkH\x00\x42\t\n\x07message\"e\n\rGradientChunk\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\r\n\x05point\x18\x02 \x01(\x05\x12\"\n\x06tensor\x18\x03 \x01(\x0b\x32\x12.asktell.v1.Tensor\x12\x0f\n\x07product\x18\x04 \x01(\x08\"`\n\rReportRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x0eReportResponse\x12\x14\n\x0cshould_prune\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"G\n\x12GetEstimateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x11.asktell.v1.Dtype\"Z\n\x11ListTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\"P\n\x12ListTrialsResponse\x12!\n\x06trials\x18\x01 \x03(\x0b\x32\x11.asktell.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc2\x01\n\x10\x45\x64itSpaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x05space\x18\x02 \x01(\x0b\x32\x11.asktell.v1.Space\x12)\n\x08\x64\x65\x66\x61ults\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0c\x64rop_invalid\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x07 \x01(\x03\"\x9f\x01\n\x13\x43orrectTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05trial\x18\x02 \x01(\x03\x12,\n\x0bobservation\x18\x03 \x01(\x0b\x32\x17.asktell.v1.Observation\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x06 \x01(\x03\"p\n\x12\x44\x65leteTrialRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05trial\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x05 \x01(\x03\"P\n\x17ListAuditEntriesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x18ListAuditEntriesResponse\x12-\n\raudit_entries\x18\x01 \x03(\x0b\x32\x16.asktell.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"\x85\x01\n\x12\x46orkSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\'\n\x06\x63onfig\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"$\n\x14\x45xportSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\tFileChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"L\n\x14ImportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\x12ListMethodsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"S\n\x13ListMethodsResponse\x12#\n\x07methods\x18\x01 \x03(\x0b\x32\x12.asktell.v1.Method\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10GetMethodRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xd2\x13\n\x07\x41sktell\x12_\n\rCreateSession\x12 .asktell.v1.CreateSessionRequest\x1a\x13.asktell.v1.Session\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/sessions:\x01*\x12_\n\nGetSession\x12\x1d.asktell.v1.GetSessionRequest\x1a\x13.asktell.v1.Session\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=sessions/*}\x12g\n\x0cListSessions\x12\x1f.asktell.v1.ListSessionsRequest\x1a .asktell.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12p\n\rUpdateSession\x12 .asktell.v1.UpdateSessionRequest\x1a\x13.asktell.v1.Session\"(\x82\xd3\xe4\x93\x02\"2\x1d/v1/{session.name=sessions/*}:\x01*\x12h\n\rDeleteSession\x12 .asktell.v1.DeleteSessionRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=sessions/*}\x12]\n\x03\x41sk\x12\x16.asktell.v1.AskRequest\x1a\x18.asktell.v1.StepResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=sessions/*}:ask:\x01*\x12`\n\x04Tell\x12\x17.asktell.v1.TellRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:tell:\x01*\x12`\n\x04Step\x12\x17.asktell.v1.StepRequest\x1a\x18.asktell.v1.StepResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:step:\x01*\x12G\n\x08Optimize\x12\x1b.asktell.v1.OptimizeRequest\x1a\x18.asktell.v1.StepResponse\"\x00(\x01\x30\x01\x12K\n\x0bShareMemory\x12\x1e.asktell.v1.ShareMemoryRequest\x1a\x18.asktell.v1.SharedMemory\"\x00\x30\x01\x12h\n\x06Report\x12\x19.asktell.v1.ReportRequest\x1a\x1a.asktell.v1.ReportResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=sessions/*}:report:\x01*\x12k\n\x0bGetEstimate\x12\x1e.asktell.v1.GetEstimateRequest\x1a\x14.asktell.v1.Estimate\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=sessions/*}/estimate\x12s\n\nListTrials\x12\x1d.asktell.v1.ListTrialsRequest\x1a\x1e.asktell.v1.ListTrialsResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=sessions/*}/trials\x12s\n\x0e\x41nalyzeSession\x12!.asktell.v1.AnalyzeSessionRequest\x1a\x14.asktell.v1.Analysis\"(\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=sessions/*}:analyze:\x01*\x12j\n\tEditSpace\x12\x1c.asktell.v1.EditSpaceRequest\x1a\x13.asktell.v1.Session\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/{name=sessions/*}:editSpace:\x01*\x12q\n\x0c\x43orrectTrial\x12\x1f.asktell.v1.CorrectTrialRequest\x1a\x11.asktell.v1.Trial\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/{name=sessions/*}:correctTrial:\x01*\x12n\n\x0b\x44\x65leteTrial\x12\x1e.asktell.v1.DeleteTrialRequest\x1a\x11.asktell.v1.Trial\",\x82\xd3\xe4\x93\x02&\"!/v1/{name=sessions/*}:deleteTrial:\x01*\x12\x8b\x01\n\x10ListAuditEntries\x12#.asktell.v1.ListAuditEntriesRequest\x1a$.asktell.v1.ListAuditEntriesResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=sessions/*}/auditEntries\x12`\n\x05Watch\x12\x18.asktell.v1.WatchRequest\x1a\x16.asktell.v1.WatchEvent\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=sessions/*}:watch0\x01\x12i\n\x0b\x46orkSession\x12\x1e.asktell.v1.ForkSessionRequest\x1a\x13.asktell.v1.Session\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:fork:\x01*\x12p\n\rExportSession\x12 .asktell.v1.ExportSessionRequest\x1a\x15.asktell.v1.FileChunk\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=sessions/*}:export0\x01\x12h\n\rImportSession\x12 .asktell.v1.ImportSessionRequest\x1a\x13.asktell.v1.Session\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/sessions:import:\x01*(\x01\x12\x63\n\x0bListMethods\x12\x1e.asktell.v1.ListMethodsRequest\x1a\x1f.asktell.v1.ListMethodsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/methods\x12[\n\tGetMethod\x12\x1c.asktell.v1.GetMethodRequest\x1a\x12.asktell.v1.Method\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=methods/*}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,6 +66,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKTELL'].methods_by_name['GetEstimate']._serialized_options = b'\202\323\344\223\002 \022\036/v1/{name=sessions/*}/estimate'
   _globals['_ASKTELL'].methods_by_name['ListTrials']._loaded_options = None
   _globals['_ASKTELL'].methods_by_name['ListTrials']._serialized_options = b'\202\323\344\223\002 \022\036/v1/{parent=sessions/*}/trials'
+  _globals['_ASKTELL'].methods_by_name['AnalyzeSession']._loaded_options = None
+  _globals['_ASKTELL'].methods_by_name['AnalyzeSession']._serialized_options = b'\202\323\344\223\002\"\"\035/v1/{name=sessions/*}:analyze:\001*'
   _globals['_ASKTELL'].methods_by_name['EditSpace']._loaded_options = None
   _globals['_ASKTELL'].methods_by_name['EditSpace']._serialized_options = b'\202\323\344\223\002$\"\037/v1/{name=sessions/*}:editSpace:\001*'
   _globals['_ASKTELL'].methods_by_name['CorrectTrial']._loaded_options = None
@@ -85,70 +88,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKTELL'].methods_by_name['ListMethods']._serialized_options = b'\202\323\344\223\002\r\022\013/v1/methods'
   _globals['_ASKTELL'].methods_by_name['GetMethod']._loaded_options = None
   _globals['_ASKTELL'].methods_by_name['GetMethod']._serialized_options = b'\202\323\344\223\002\026\022\024/v1/{name=methods/*}'
-  _globals['_CREATESESSIONREQUEST']._serialized_start=319
-  _globals['_CREATESESSIONREQUEST']._serialized_end=419
-  _globals['_GETSESSIONREQUEST']._serialized_start=421
-  _globals['_GETSESSIONREQUEST']._serialized_end=454
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=456
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=532
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=534
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=620
-  _globals['_UPDATESESSIONREQUEST']._serialized_start=623
-  _globals['_UPDATESESSIONREQUEST']._serialized_end=779
-  _globals['_DELETESESSIONREQUEST']._serialized_start=781
-  _globals['_DELETESESSIONREQUEST']._serialized_end=837
-  _globals['_ASKREQUEST']._serialized_start=840
-  _globals['_ASKREQUEST']._serialized_end=1085
-  _globals['_HELD']._serialized_start=1087
-  _globals['_HELD']._serialized_end=1124
-  _globals['_TELLREQUEST']._serialized_start=1126
-  _globals['_TELLREQUEST']._serialized_end=1247
-  _globals['_STEPREQUEST']._serialized_start=1250
-  _globals['_STEPREQUEST']._serialized_end=1534
-  _globals['_STEPRESPONSE']._serialized_start=1537
-  _globals['_STEPRESPONSE']._serialized_end=1898
-  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_start=1835
-  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_end=1881
-  _globals['_OPTIMIZEREQUEST']._serialized_start=1900
-  _globals['_OPTIMIZEREQUEST']._serialized_end=2013
-  _globals['_GRADIENTCHUNK']._serialized_start=2015
-  _globals['_GRADIENTCHUNK']._serialized_end=2116
-  _globals['_REPORTREQUEST']._serialized_start=2118
-  _globals['_REPORTREQUEST']._serialized_end=2214
-  _globals['_REPORTRESPONSE']._serialized_start=2216
-  _globals['_REPORTRESPONSE']._serialized_end=2288
-  _globals['_GETESTIMATEREQUEST']._serialized_start=2290
-  _globals['_GETESTIMATEREQUEST']._serialized_end=2361
-  _globals['_LISTTRIALSREQUEST']._serialized_start=2363
-  _globals['_LISTTRIALSREQUEST']._serialized_end=2453
-  _globals['_LISTTRIALSRESPONSE']._serialized_start=2455
-  _globals['_LISTTRIALSRESPONSE']._serialized_end=2535
-  _globals['_EDITSPACEREQUEST']._serialized_start=2538
-  _globals['_EDITSPACEREQUEST']._serialized_end=2732
-  _globals['_CORRECTTRIALREQUEST']._serialized_start=2735
-  _globals['_CORRECTTRIALREQUEST']._serialized_end=2894
-  _globals['_DELETETRIALREQUEST']._serialized_start=2896
-  _globals['_DELETETRIALREQUEST']._serialized_end=3008
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=3010
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=3090
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=3092
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=3190
-  _globals['_WATCHREQUEST']._serialized_start=3192
-  _globals['_WATCHREQUEST']._serialized_end=3244
-  _globals['_FORKSESSIONREQUEST']._serialized_start=3247
-  _globals['_FORKSESSIONREQUEST']._serialized_end=3380
-  _globals['_EXPORTSESSIONREQUEST']._serialized_start=3382
-  _globals['_EXPORTSESSIONREQUEST']._serialized_end=3418
-  _globals['_FILECHUNK']._serialized_start=3420
-  _globals['_FILECHUNK']._serialized_end=3445
-  _globals['_IMPORTSESSIONREQUEST']._serialized_start=3447
-  _globals['_IMPORTSESSIONREQUEST']._serialized_end=3523
-  _globals['_LISTMETHODSREQUEST']._serialized_start=3525
-  _globals['_LISTMETHODSREQUEST']._serialized_end=3600
-  _globals['_LISTMETHODSRESPONSE']._serialized_start=3602
-  _globals['_LISTMETHODSRESPONSE']._serialized_end=3685
-  _globals['_GETMETHODREQUEST']._serialized_start=3687
-  _globals['_GETMETHODREQUEST']._serialized_end=3719
-  _globals['_ASKTELL']._serialized_start=3722
-  _globals['_ASKTELL']._serialized_end=6042
+  _globals['_CREATESESSIONREQUEST']._serialized_start=346
+  _globals['_CREATESESSIONREQUEST']._serialized_end=446
+  _globals['_GETSESSIONREQUEST']._serialized_start=448
+  _globals['_GETSESSIONREQUEST']._serialized_end=481
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=483
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=559
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=561
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=647
+  _globals['_UPDATESESSIONREQUEST']._serialized_start=650
+  _globals['_UPDATESESSIONREQUEST']._serialized_end=806
+  _globals['_DELETESESSIONREQUEST']._serialized_start=808
+  _globals['_DELETESESSIONREQUEST']._serialized_end=864
+  _globals['_ASKREQUEST']._serialized_start=867
+  _globals['_ASKREQUEST']._serialized_end=1148
+  _globals['_HELD']._serialized_start=1150
+  _globals['_HELD']._serialized_end=1187
+  _globals['_SHAREMEMORYREQUEST']._serialized_start=1189
+  _globals['_SHAREMEMORYREQUEST']._serialized_end=1244
+  _globals['_SHAREDMEMORY']._serialized_start=1246
+  _globals['_SHAREDMEMORY']._serialized_end=1325
+  _globals['_SHARED']._serialized_start=1327
+  _globals['_SHARED']._serialized_end=1385
+  _globals['_TELLREQUEST']._serialized_start=1388
+  _globals['_TELLREQUEST']._serialized_end=1545
+  _globals['_STEPREQUEST']._serialized_start=1548
+  _globals['_STEPREQUEST']._serialized_end=1868
+  _globals['_STEPRESPONSE']._serialized_start=1871
+  _globals['_STEPRESPONSE']._serialized_end=2232
+  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_start=2169
+  _globals['_STEPRESPONSE_METRICSENTRY']._serialized_end=2215
+  _globals['_OPTIMIZEREQUEST']._serialized_start=2234
+  _globals['_OPTIMIZEREQUEST']._serialized_end=2347
+  _globals['_GRADIENTCHUNK']._serialized_start=2349
+  _globals['_GRADIENTCHUNK']._serialized_end=2450
+  _globals['_REPORTREQUEST']._serialized_start=2452
+  _globals['_REPORTREQUEST']._serialized_end=2548
+  _globals['_REPORTRESPONSE']._serialized_start=2550
+  _globals['_REPORTRESPONSE']._serialized_end=2622
+  _globals['_GETESTIMATEREQUEST']._serialized_start=2624
+  _globals['_GETESTIMATEREQUEST']._serialized_end=2695
+  _globals['_LISTTRIALSREQUEST']._serialized_start=2697
+  _globals['_LISTTRIALSREQUEST']._serialized_end=2787
+  _globals['_LISTTRIALSRESPONSE']._serialized_start=2789
+  _globals['_LISTTRIALSRESPONSE']._serialized_end=2869
+  _globals['_EDITSPACEREQUEST']._serialized_start=2872
+  _globals['_EDITSPACEREQUEST']._serialized_end=3066
+  _globals['_CORRECTTRIALREQUEST']._serialized_start=3069
+  _globals['_CORRECTTRIALREQUEST']._serialized_end=3228
+  _globals['_DELETETRIALREQUEST']._serialized_start=3230
+  _globals['_DELETETRIALREQUEST']._serialized_end=3342
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=3344
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=3424
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=3426
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=3524
+  _globals['_WATCHREQUEST']._serialized_start=3526
+  _globals['_WATCHREQUEST']._serialized_end=3578
+  _globals['_FORKSESSIONREQUEST']._serialized_start=3581
+  _globals['_FORKSESSIONREQUEST']._serialized_end=3714
+  _globals['_EXPORTSESSIONREQUEST']._serialized_start=3716
+  _globals['_EXPORTSESSIONREQUEST']._serialized_end=3752
+  _globals['_FILECHUNK']._serialized_start=3754
+  _globals['_FILECHUNK']._serialized_end=3779
+  _globals['_IMPORTSESSIONREQUEST']._serialized_start=3781
+  _globals['_IMPORTSESSIONREQUEST']._serialized_end=3857
+  _globals['_LISTMETHODSREQUEST']._serialized_start=3859
+  _globals['_LISTMETHODSREQUEST']._serialized_end=3934
+  _globals['_LISTMETHODSRESPONSE']._serialized_start=3936
+  _globals['_LISTMETHODSRESPONSE']._serialized_end=4019
+  _globals['_GETMETHODREQUEST']._serialized_start=4021
+  _globals['_GETMETHODREQUEST']._serialized_end=4053
+  _globals['_ASKTELL']._serialized_start=4056
+  _globals['_ASKTELL']._serialized_end=6570
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from . import analysis_pb2 as _analysis_pb2
 from . import method_pb2 as _method_pb2
 from . import query_pb2 as _query_pb2
 from . import session_pb2 as _session_pb2
@@ -73,7 +74,7 @@ class DeleteSessionRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AskRequest(_message.Message):
-    __slots__ = ("name", "count", "request_id", "wait", "omit_tensors", "encoding", "enqueue", "worker", "held")
+    __slots__ = ("name", "count", "request_id", "wait", "omit_tensors", "encoding", "enqueue", "worker", "held", "shared")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +84,7 @@ class AskRequest(_message.Message):
     ENQUEUE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
     name: str
     count: int
     request_id: str
@@ -92,7 +94,8 @@ class AskRequest(_message.Message):
     enqueue: _containers.RepeatedCompositeFieldContainer[_query_pb2.Point]
     worker: str
     held: Held
-    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., enqueue: _Optional[_Iterable[_Union[_query_pb2.Point, _Mapping]]] = ..., worker: _Optional[str] = ..., held: _Optional[_Union[Held, _Mapping]] = ...) -> None: ...
+    shared: Shared
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., enqueue: _Optional[_Iterable[_Union[_query_pb2.Point, _Mapping]]] = ..., worker: _Optional[str] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., shared: _Optional[_Union[Shared, _Mapping]] = ...) -> None: ...
 
 class Held(_message.Message):
     __slots__ = ("copy", "version")
@@ -102,20 +105,52 @@ class Held(_message.Message):
     version: int
     def __init__(self, copy: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
+class ShareMemoryRequest(_message.Message):
+    __slots__ = ("slot_bytes", "slots")
+    SLOT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    slot_bytes: int
+    slots: int
+    def __init__(self, slot_bytes: _Optional[int] = ..., slots: _Optional[int] = ...) -> None: ...
+
+class SharedMemory(_message.Message):
+    __slots__ = ("memory", "path", "slot_bytes", "slots")
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SLOT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    memory: str
+    path: str
+    slot_bytes: int
+    slots: int
+    def __init__(self, memory: _Optional[str] = ..., path: _Optional[str] = ..., slot_bytes: _Optional[int] = ..., slots: _Optional[int] = ...) -> None: ...
+
+class Shared(_message.Message):
+    __slots__ = ("memory", "slot", "generation")
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    memory: str
+    slot: int
+    generation: int
+    def __init__(self, memory: _Optional[str] = ..., slot: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
+
 class TellRequest(_message.Message):
-    __slots__ = ("name", "observations", "request_id", "expected_revision")
+    __slots__ = ("name", "observations", "request_id", "expected_revision", "shared")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
     name: str
     observations: _containers.RepeatedCompositeFieldContainer[_query_pb2.Observation]
     request_id: str
     expected_revision: int
-    def __init__(self, name: _Optional[str] = ..., observations: _Optional[_Iterable[_Union[_query_pb2.Observation, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_revision: _Optional[int] = ...) -> None: ...
+    shared: Shared
+    def __init__(self, name: _Optional[str] = ..., observations: _Optional[_Iterable[_Union[_query_pb2.Observation, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_revision: _Optional[int] = ..., shared: _Optional[_Union[Shared, _Mapping]] = ...) -> None: ...
 
 class StepRequest(_message.Message):
-    __slots__ = ("name", "observations", "count", "request_id", "wait", "omit_tensors", "encoding", "expected_revision", "worker", "held")
+    __slots__ = ("name", "observations", "count", "request_id", "wait", "omit_tensors", "encoding", "expected_revision", "worker", "held", "shared")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +161,7 @@ class StepRequest(_message.Message):
     EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
     name: str
     observations: _containers.RepeatedCompositeFieldContainer[_query_pb2.Observation]
     count: int
@@ -136,7 +172,8 @@ class StepRequest(_message.Message):
     expected_revision: int
     worker: str
     held: Held
-    def __init__(self, name: _Optional[str] = ..., observations: _Optional[_Iterable[_Union[_query_pb2.Observation, _Mapping]]] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., expected_revision: _Optional[int] = ..., worker: _Optional[str] = ..., held: _Optional[_Union[Held, _Mapping]] = ...) -> None: ...
+    shared: Shared
+    def __init__(self, name: _Optional[str] = ..., observations: _Optional[_Iterable[_Union[_query_pb2.Observation, _Mapping]]] = ..., count: _Optional[int] = ..., request_id: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., omit_tensors: bool = ..., encoding: _Optional[_Union[_tensor_pb2.Dtype, str]] = ..., expected_revision: _Optional[int] = ..., worker: _Optional[str] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., shared: _Optional[_Union[Shared, _Mapping]] = ...) -> None: ...
 
 class StepResponse(_message.Message):
     __slots__ = ("revision", "queries", "short", "state", "status_message", "repeated_request", "durable_step", "request_id", "metrics")

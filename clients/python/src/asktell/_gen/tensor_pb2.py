@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61sktell/v1/tensor.proto\x12\nasktell.v1\"Z\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\x12 \n\x05\x64type\x18\x03 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\r\n\x05group\x18\x04 \x01(\t\"f\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x05\x64type\x18\x02 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x0e\n\x06length\x18\x05 \x01(\x03\"M\n\x07Tensors\x12#\n\x07tensors\x18\x01 \x03(\x0b\x32\x12.asktell.v1.Tensor\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04\x62\x61se\x18\x03 \x01(\x03*\x92\x01\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F32\x10\x01\x12\r\n\tDTYPE_F64\x10\x02\x12\x0e\n\nDTYPE_BF16\x10\x03\x12\r\n\tDTYPE_F16\x10\x04\x12\x14\n\x10\x44TYPE_BLOCK_INT8\x10\x05\x12\x0e\n\nDTYPE_SIGN\x10\x06\x12\x0f\n\x0b\x44TYPE_TOP_K\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61sktell/v1/tensor.proto\x12\nasktell.v1\"Z\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\x12 \n\x05\x64type\x18\x03 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\r\n\x05group\x18\x04 \x01(\t\"\x8a\x01\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x05\x64type\x18\x02 \x01(\x0e\x32\x11.asktell.v1.Dtype\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x0e\n\x06length\x18\x05 \x01(\x03\x12\"\n\x06shared\x18\x06 \x01(\x0b\x32\x12.asktell.v1.Extent\"J\n\x06\x45xtent\x12\x0c\n\x04slot\x18\x01 \x01(\x05\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0e\n\x06length\x18\x04 \x01(\x03\"M\n\x07Tensors\x12#\n\x07tensors\x18\x01 \x03(\x0b\x32\x12.asktell.v1.Tensor\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04\x62\x61se\x18\x03 \x01(\x03*\x92\x01\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\r\n\tDTYPE_F32\x10\x01\x12\r\n\tDTYPE_F64\x10\x02\x12\x0e\n\nDTYPE_BF16\x10\x03\x12\r\n\tDTYPE_F16\x10\x04\x12\x14\n\x10\x44TYPE_BLOCK_INT8\x10\x05\x12\x0e\n\nDTYPE_SIGN\x10\x06\x12\x0f\n\x0b\x44TYPE_TOP_K\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'asktell.v1.tensor_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DTYPE']._serialized_start=315
-  _globals['_DTYPE']._serialized_end=461
+  _globals['_DTYPE']._serialized_start=428
+  _globals['_DTYPE']._serialized_end=574
   _globals['_TENSORSPEC']._serialized_start=39
   _globals['_TENSORSPEC']._serialized_end=129
-  _globals['_TENSOR']._serialized_start=131
-  _globals['_TENSOR']._serialized_end=233
-  _globals['_TENSORS']._serialized_start=235
-  _globals['_TENSORS']._serialized_end=312
+  _globals['_TENSOR']._serialized_start=132
+  _globals['_TENSOR']._serialized_end=270
+  _globals['_EXTENT']._serialized_start=272
+  _globals['_EXTENT']._serialized_end=346
+  _globals['_TENSORS']._serialized_start=348
+  _globals['_TENSORS']._serialized_end=425
 # @@protoc_insertion_point(module_scope)

@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/query.proto.
  */
 export const file_asktell_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChZhc2t0ZWxsL3YxL3F1ZXJ5LnByb3RvEgphc2t0ZWxsLnYxIpQBCgVQb2ludBImCgd0ZW5zb3JzGAEgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzSAASKQoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiAKBHRleHQYAyABKAsyEC5hc2t0ZWxsLnYxLlRleHRIABIOCgRpdGVtGAQgASgJSABCBgoEa2luZCJvCgRUZXh0EjQKCmNvbXBvbmVudHMYASADKAsyIC5hc2t0ZWxsLnYxLlRleHQuQ29tcG9uZW50c0VudHJ5GjEKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIv4BCgVRdWVyeRIKCgJpZBgBIAEoCRIhCgZwb2ludHMYAiADKAsyES5hc2t0ZWxsLnYxLlBvaW50Eh8KBXdhbnRzGAMgAygLMhAuYXNrdGVsbC52MS5XYW50EhIKCnNhbXBsZV9rZXkYBCABKAkSDwoHcHVycG9zZRgFIAEoCRISCgV0cmlhbBgGIAEoA0gAiAEBEi8KC2xlYXNlX3VudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GAggASgFEhQKB3JlcGVhdHMYCSABKANIAYgBAUIICgZfdHJpYWxCCgoIX3JlcGVhdHMinAMKBFdhbnQSJgoFdmFsdWUYASABKAsyFS5hc2t0ZWxsLnYxLlZhbHVlV2FudEgAEiwKCGdyYWRpZW50GAIgASgLMhguYXNrdGVsbC52MS5HcmFkaWVudFdhbnRIABIqCgdyYW5raW5nGAMgASgLMhcuYXNrdGVsbC52MS5SYW5raW5nV2FudEgAEjAKCmNvbXBsZXRpb24YBCABKAsyGi5hc2t0ZWxsLnYxLkNvbXBsZXRpb25XYW50SAASJgoFc2NvcmUYBSABKAsyFS5hc2t0ZWxsLnYxLlNjb3JlV2FudEgAEjIKC2RpcmVjdGlvbmFsGAYgASgLMhsuYXNrdGVsbC52MS5EaXJlY3Rpb25hbFdhbnRIABImCgV0ZXJtcxgHIAEoCzIVLmFza3RlbGwudjEuVGVybXNXYW50SAASIgoDaHZwGAggASgLMhMuYXNrdGVsbC52MS5IdnBXYW50SAASMAoKcXVhbnRpdGllcxgJIAEoCzIaLmFza3RlbGwudjEuUXVhbnRpdGllc1dhbnRIAEIGCgRraW5kIgsKCVZhbHVlV2FudCIOCgxHcmFkaWVudFdhbnQiGgoLUmFua2luZ1dhbnQSCwoDdG9wGAEgASgFIoQBCg5Db21wbGV0aW9uV2FudBIPCgdwdXJwb3NlGAEgASgJEikKCG1lc3NhZ2VzGAIgAygLMhcuYXNrdGVsbC52MS5DaGF0TWVzc2FnZRINCgVjb3VudBgDIAEoBRITCgt0ZW1wZXJhdHVyZRgEIAEoARISCgptYXhfdG9rZW5zGAUgASgFIiwKC0NoYXRNZXNzYWdlEgwKBHJvbGUYASABKAkSDwoHY29udGVudBgCIAEoCSIdCglTY29yZVdhbnQSEAoIZXhhbXBsZXMYASADKAUiEQoPRGlyZWN0aW9uYWxXYW50IgsKCVRlcm1zV2FudCIzCgdIdnBXYW50EigKCWN1cnZhdHVyZRgBIAEoDjIVLmFza3RlbGwudjEuQ3VydmF0dXJlIjoKDlF1YW50aXRpZXNXYW50EigKCnF1YW50aXRpZXMYASADKAsyFC5hc2t0ZWxsLnYxLlF1YW50aXR5IjwKCFF1YW50aXR5EgwKBG5hbWUYASABKAkSDQoFc2hhcGUYAiADKAMSEwoLZGVzY3JpcHRpb24YAyABKAkiowQKC09ic2VydmF0aW9uEhAKCHF1ZXJ5X2lkGAEgASgJEi0KBnN0YXR1cxgCIAEoDjIdLmFza3RlbGwudjEuT2JzZXJ2YXRpb25TdGF0dXMSIwoGdmFsdWVzGAMgAygLMhMuYXNrdGVsbC52MS5OdW1iZXJzEiIKBW5vaXNlGAQgAygLMhMuYXNrdGVsbC52MS5OdW1iZXJzEigKC2NvbnN0cmFpbnRzGAUgAygLMhMuYXNrdGVsbC52MS5OdW1iZXJzEiYKCWdyYWRpZW50cxgGIAMoCzITLmFza3RlbGwudjEuVGVuc29ycxIkCgdyYW5raW5nGAcgASgLMhMuYXNrdGVsbC52MS5SYW5raW5nEhMKC2NvbXBsZXRpb25zGAggAygJEiEKBnNjb3JlcxgJIAMoCzIRLmFza3RlbGwudjEuU2NvcmUSIAoFdXNhZ2UYCiABKAsyES5hc2t0ZWxsLnYxLlVzYWdlEg8KB21lc3NhZ2UYCyABKAkSIAoFcG9pbnQYDCABKAsyES5hc2t0ZWxsLnYxLlBvaW50EhMKC2Rlcml2YXRpdmVzGA0gAygBEiAKBXRlcm1zGA4gAygLMhEuYXNrdGVsbC52MS5UZXJtcxIlCghwcm9kdWN0cxgPIAMoCzITLmFza3RlbGwudjEuVGVuc29ycxInCgpxdWFudGl0aWVzGBAgAygLMhMuYXNrdGVsbC52MS5UZW5zb3JzIhkKB051bWJlcnMSDgoGdmFsdWVzGAEgAygBIigKB1JhbmtpbmcSHQoEdGllcxgBIAMoCzIPLmFza3RlbGwudjEuVGllIhUKA1RpZRIOCgZwb2ludHMYASADKAUiOQoFU2NvcmUSDQoFc2NvcmUYASABKAESEAoIZXhhbXBsZXMYAiADKAESDwoHb3V0cHV0cxgDIAMoCSJBCgVUZXJtcxIOCgZsb3NzZXMYASADKAESKAoMY29udHJpYnV0b3JzGAIgAygLMhIuYXNrdGVsbC52MS5Hcm91cHMiFQoGR3JvdXBzEgsKA2lkcxgBIAMoBSJXCgVVc2FnZRINCgVjYWxscxgBIAEoAxIVCg1wcm9tcHRfdG9rZW5zGAIgASgDEhkKEWNvbXBsZXRpb25fdG9rZW5zGAMgASgDEg0KBW1vbmV5GAQgASgBIr8CCgVUcmlhbBIOCgZudW1iZXIYASABKAMSEAoIcXVlcnlfaWQYAiABKAkSJQoFc3RhdGUYAyABKA4yFi5hc2t0ZWxsLnYxLlRyaWFsU3RhdGUSJwoGcGFyYW1zGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZ2YWx1ZXMYBSADKAESLwoNaW50ZXJtZWRpYXRlcxgGIAMoCzIYLmFza3RlbGwudjEuSW50ZXJtZWRpYXRlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbWVzc2FnZRgJIAEoCRITCgtjb25zdHJhaW50cxgKIAMoASIrCgxJbnRlcm1lZGlhdGUSDAoEc3RlcBgBIAEoAxINCgV2YWx1ZRgCIAEoASJHCgVTaG9ydBIOCgZyZWFzb24YASABKAkSLgoLcmV0cnlfYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qbwoJQ3VydmF0dXJlEhkKFUNVUlZBVFVSRV9VTlNQRUNJRklFRBAAEhUKEUNVUlZBVFVSRV9IRVNTSUFOEAESGgoWQ1VSVkFUVVJFX0dBVVNTX05FV1RPThACEhQKEENVUlZBVFVSRV9GSVNIRVIQAyrVAQoRT2JzZXJ2YXRpb25TdGF0dXMSIgoeT0JTRVJWQVRJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVT0JTRVJWQVRJT05fU1RBVFVTX09LEAESHQoZT0JTRVJWQVRJT05fU1RBVFVTX0ZBSUxFRBACEiEKHU9CU0VSVkFUSU9OX1NUQVRVU19JTkZFQVNJQkxFEAMSHQoZT0JTRVJWQVRJT05fU1RBVFVTX1BSVU5FRBAEEiAKHE9CU0VSVkFUSU9OX1NUQVRVU19DQU5DRUxMRUQQBSr2AQoKVHJpYWxTdGF0ZRIbChdUUklBTF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1RSSUFMX1NUQVRFX1dBSVRJTkcQARIXChNUUklBTF9TVEFURV9SVU5OSU5HEAISGQoVVFJJQUxfU1RBVEVfQ09NUExFVEVEEAMSFgoSVFJJQUxfU1RBVEVfRkFJTEVEEAQSGgoWVFJJQUxfU1RBVEVfSU5GRUFTSUJMRRAFEhYKElRSSUFMX1NUQVRFX1BSVU5FRBAGEhkKFVRSSUFMX1NUQVRFX0NBTkNFTExFRBAHEhcKE1RSSUFMX1NUQVRFX0RFTEVURUQQCGIGcHJvdG8z", [file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChZhc2t0ZWxsL3YxL3F1ZXJ5LnByb3RvEgphc2t0ZWxsLnYxIrgBCgVQb2ludBImCgd0ZW5zb3JzGAEgASgLMhMuYXNrdGVsbC52MS5UZW5zb3JzSAASKQoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiAKBHRleHQYAyABKAsyEC5hc2t0ZWxsLnYxLlRleHRIABIOCgRpdGVtGAQgASgJSAASIgoGc2VlZGVkGAUgASgLMhAuYXNrdGVsbC52MS5Nb3ZlSABCBgoEa2luZCJPCgRNb3ZlEhAKBm5vcm1hbBgBIAEoDUgAEg8KBXNpZ25zGAIgASgNSAASDQoFc2NhbGUYAyABKAISDQoFYWxvbmUYBCABKAhCBgoEc2VlZCI3CgdJdGVyYXRlEgwKBHN0ZXAYASABKAMSHgoEbGFzdBgCIAMoCzIQLmFza3RlbGwudjEuTW92ZSJvCgRUZXh0EjQKCmNvbXBvbmVudHMYASADKAsyIC5hc2t0ZWxsLnYxLlRleHQuQ29tcG9uZW50c0VudHJ5GjEKD0NvbXBvbmVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsQCCgVRdWVyeRIKCgJpZBgBIAEoCRIhCgZwb2ludHMYAiADKAsyES5hc2t0ZWxsLnYxLlBvaW50Eh8KBXdhbnRzGAMgAygLMhAuYXNrdGVsbC52MS5XYW50EhIKCnNhbXBsZV9rZXkYBCABKAkSDwoHcHVycG9zZRgFIAEoCRISCgV0cmlhbBgGIAEoA0gAiAEBEi8KC2xlYXNlX3VudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GAggASgFEhQKB3JlcGVhdHMYCSABKANIAYgBARIkCgdpdGVyYXRlGAogASgLMhMuYXNrdGVsbC52MS5JdGVyYXRlEhMKBnBhcmVudBgLIAEoA0gCiAEBQggKBl90cmlhbEIKCghfcmVwZWF0c0IJCgdfcGFyZW50IpwDCgRXYW50EiYKBXZhbHVlGAEgASgLMhUuYXNrdGVsbC52MS5WYWx1ZVdhbnRIABIsCghncmFkaWVudBgCIAEoCzIYLmFza3RlbGwudjEuR3JhZGllbnRXYW50SAASKgoHcmFua2luZxgDIAEoCzIXLmFza3RlbGwudjEuUmFua2luZ1dhbnRIABIwCgpjb21wbGV0aW9uGAQgASgLMhouYXNrdGVsbC52MS5Db21wbGV0aW9uV2FudEgAEiYKBXNjb3JlGAUgASgLMhUuYXNrdGVsbC52MS5TY29yZVdhbnRIABIyCgtkaXJlY3Rpb25hbBgGIAEoCzIbLmFza3RlbGwudjEuRGlyZWN0aW9uYWxXYW50SAASJgoFdGVybXMYByABKAsyFS5hc2t0ZWxsLnYxLlRlcm1zV2FudEgAEiIKA2h2cBgIIAEoCzITLmFza3RlbGwudjEuSHZwV2FudEgAEjAKCnF1YW50aXRpZXMYCSABKAsyGi5hc2t0ZWxsLnYxLlF1YW50aXRpZXNXYW50SABCBgoEa2luZCILCglWYWx1ZVdhbnQiDgoMR3JhZGllbnRXYW50IhoKC1JhbmtpbmdXYW50EgsKA3RvcBgBIAEoBSKEAQoOQ29tcGxldGlvbldhbnQSDwoHcHVycG9zZRgBIAEoCRIpCghtZXNzYWdlcxgCIAMoCzIXLmFza3RlbGwudjEuQ2hhdE1lc3NhZ2USDQoFY291bnQYAyABKAUSEwoLdGVtcGVyYXR1cmUYBCABKAESEgoKbWF4X3Rva2VucxgFIAEoBSIsCgtDaGF0TWVzc2FnZRIMCgRyb2xlGAEgASgJEg8KB2NvbnRlbnQYAiABKAkiHQoJU2NvcmVXYW50EhAKCGV4YW1wbGVzGAEgAygFIhEKD0RpcmVjdGlvbmFsV2FudCILCglUZXJtc1dhbnQiMwoHSHZwV2FudBIoCgljdXJ2YXR1cmUYASABKA4yFS5hc2t0ZWxsLnYxLkN1cnZhdHVyZSI6Cg5RdWFudGl0aWVzV2FudBIoCgpxdWFudGl0aWVzGAEgAygLMhQuYXNrdGVsbC52MS5RdWFudGl0eSI8CghRdWFudGl0eRIMCgRuYW1lGAEgASgJEg0KBXNoYXBlGAIgAygDEhMKC2Rlc2NyaXB0aW9uGAMgASgJIqMECgtPYnNlcnZhdGlvbhIQCghxdWVyeV9pZBgBIAEoCRItCgZzdGF0dXMYAiABKA4yHS5hc2t0ZWxsLnYxLk9ic2VydmF0aW9uU3RhdHVzEiMKBnZhbHVlcxgDIAMoCzITLmFza3RlbGwudjEuTnVtYmVycxIiCgVub2lzZRgEIAMoCzITLmFza3RlbGwudjEuTnVtYmVycxIoCgtjb25zdHJhaW50cxgFIAMoCzITLmFza3RlbGwudjEuTnVtYmVycxImCglncmFkaWVudHMYBiADKAsyEy5hc2t0ZWxsLnYxLlRlbnNvcnMSJAoHcmFua2luZxgHIAEoCzITLmFza3RlbGwudjEuUmFua2luZxITCgtjb21wbGV0aW9ucxgIIAMoCRIhCgZzY29yZXMYCSADKAsyES5hc2t0ZWxsLnYxLlNjb3JlEiAKBXVzYWdlGAogASgLMhEuYXNrdGVsbC52MS5Vc2FnZRIPCgdtZXNzYWdlGAsgASgJEiAKBXBvaW50GAwgASgLMhEuYXNrdGVsbC52MS5Qb2ludBITCgtkZXJpdmF0aXZlcxgNIAMoARIgCgV0ZXJtcxgOIAMoCzIRLmFza3RlbGwudjEuVGVybXMSJQoIcHJvZHVjdHMYDyADKAsyEy5hc2t0ZWxsLnYxLlRlbnNvcnMSJwoKcXVhbnRpdGllcxgQIAMoCzITLmFza3RlbGwudjEuVGVuc29ycyIZCgdOdW1iZXJzEg4KBnZhbHVlcxgBIAMoASIoCgdSYW5raW5nEh0KBHRpZXMYASADKAsyDy5hc2t0ZWxsLnYxLlRpZSIVCgNUaWUSDgoGcG9pbnRzGAEgAygFIjkKBVNjb3JlEg0KBXNjb3JlGAEgASgBEhAKCGV4YW1wbGVzGAIgAygBEg8KB291dHB1dHMYAyADKAkiQQoFVGVybXMSDgoGbG9zc2VzGAEgAygBEigKDGNvbnRyaWJ1dG9ycxgCIAMoCzISLmFza3RlbGwudjEuR3JvdXBzIhUKBkdyb3VwcxILCgNpZHMYASADKAUiVwoFVXNhZ2USDQoFY2FsbHMYASABKAMSFQoNcHJvbXB0X3Rva2VucxgCIAEoAxIZChFjb21wbGV0aW9uX3Rva2VucxgDIAEoAxINCgVtb25leRgEIAEoASLfAgoFVHJpYWwSDgoGbnVtYmVyGAEgASgDEhAKCHF1ZXJ5X2lkGAIgASgJEiUKBXN0YXRlGAMgASgOMhYuYXNrdGVsbC52MS5UcmlhbFN0YXRlEicKBnBhcmFtcxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDgoGdmFsdWVzGAUgAygBEi8KDWludGVybWVkaWF0ZXMYBiADKAsyGC5hc2t0ZWxsLnYxLkludGVybWVkaWF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYCSABKAkSEwoLY29uc3RyYWludHMYCiADKAESEwoGcGFyZW50GAsgASgDSACIAQFCCQoHX3BhcmVudCIrCgxJbnRlcm1lZGlhdGUSDAoEc3RlcBgBIAEoAxINCgV2YWx1ZRgCIAEoASJHCgVTaG9ydBIOCgZyZWFzb24YASABKAkSLgoLcmV0cnlfYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qbwoJQ3VydmF0dXJlEhkKFUNVUlZBVFVSRV9VTlNQRUNJRklFRBAAEhUKEUNVUlZBVFVSRV9IRVNTSUFOEAESGgoWQ1VSVkFUVVJFX0dBVVNTX05FV1RPThACEhQKEENVUlZBVFVSRV9GSVNIRVIQAyrVAQoRT2JzZXJ2YXRpb25TdGF0dXMSIgoeT0JTRVJWQVRJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVT0JTRVJWQVRJT05fU1RBVFVTX09LEAESHQoZT0JTRVJWQVRJT05fU1RBVFVTX0ZBSUxFRBACEiEKHU9CU0VSVkFUSU9OX1NUQVRVU19JTkZFQVNJQkxFEAMSHQoZT0JTRVJWQVRJT05fU1RBVFVTX1BSVU5FRBAEEiAKHE9CU0VSVkFUSU9OX1NUQVRVU19DQU5DRUxMRUQQBSr2AQoKVHJpYWxTdGF0ZRIbChdUUklBTF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1RSSUFMX1NUQVRFX1dBSVRJTkcQARIXChNUUklBTF9TVEFURV9SVU5OSU5HEAISGQoVVFJJQUxfU1RBVEVfQ09NUExFVEVEEAMSFgoSVFJJQUxfU1RBVEVfRkFJTEVEEAQSGgoWVFJJQUxfU1RBVEVfSU5GRUFTSUJMRRAFEhYKElRSSUFMX1NUQVRFX1BSVU5FRBAGEhkKFVRSSUFMX1NUQVRFX0NBTkNFTExFRBAHEhcKE1RSSUFMX1NUQVRFX0RFTEVURUQQCGIGcHJvdG8z", [file_asktell_v1_tensor, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Where something is asked, or what was found best.
@@ -51,6 +51,14 @@ export type Point = Message<"asktell.v1.Point"> & {
      */
     value: string;
     case: "item";
+  } | {
+    /**
+     * Only asked, never told: the iterate that the client keeps, with this added; or this alone.
+     *
+     * @generated from field: asktell.v1.Move seeded = 5;
+     */
+    value: Move;
+    case: "seeded";
   } | { case: undefined; value?: undefined };
 };
 
@@ -60,6 +68,78 @@ export type Point = Message<"asktell.v1.Point"> & {
  */
 export const PointSchema: GenMessage<Point> = /*@__PURE__*/
   messageDesc(file_asktell_v1_query, 0);
+
+/**
+ * `scale` times the random direction of a seed. How its elements are made of Philox4x32-10 is in the guide; the clients have a
+ * function for it.
+ *
+ * @generated from message asktell.v1.Move
+ */
+export type Move = Message<"asktell.v1.Move"> & {
+  /**
+   * @generated from oneof asktell.v1.Move.seed
+   */
+  seed: {
+    /**
+     * Standard normal numbers.
+     *
+     * @generated from field: uint32 normal = 1;
+     */
+    value: number;
+    case: "normal";
+  } | {
+    /**
+     * 1 and -1.
+     *
+     * @generated from field: uint32 signs = 2;
+     */
+    value: number;
+    case: "signs";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: float scale = 3;
+   */
+  scale: number;
+
+  /**
+   * Of a point: a direction, which starts from zero and not from the iterate.
+   *
+   * @generated from field: bool alone = 4;
+   */
+  alone: boolean;
+};
+
+/**
+ * Describes the message asktell.v1.Move.
+ * Use `create(MoveSchema)` to create a new message.
+ */
+export const MoveSchema: GenMessage<Move> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 1);
+
+/**
+ * The iterate that a client keeps: after so many steps, the last of which made these moves.
+ *
+ * @generated from message asktell.v1.Iterate
+ */
+export type Iterate = Message<"asktell.v1.Iterate"> & {
+  /**
+   * @generated from field: int64 step = 1;
+   */
+  step: bigint;
+
+  /**
+   * @generated from field: repeated asktell.v1.Move last = 2;
+   */
+  last: Move[];
+};
+
+/**
+ * Describes the message asktell.v1.Iterate.
+ * Use `create(IterateSchema)` to create a new message.
+ */
+export const IterateSchema: GenMessage<Iterate> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_query, 2);
 
 /**
  * @generated from message asktell.v1.Text
@@ -76,7 +156,7 @@ export type Text = Message<"asktell.v1.Text"> & {
  * Use `create(TextSchema)` to create a new message.
  */
 export const TextSchema: GenMessage<Text> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 1);
+  messageDesc(file_asktell_v1_query, 3);
 
 /**
  * What a session asks: points, and what it wants to know about them.
@@ -141,6 +221,21 @@ export type Query = Message<"asktell.v1.Query"> & {
    * @generated from field: optional int64 repeats = 9;
    */
   repeats?: bigint | undefined;
+
+  /**
+   * Where the client's iterate is to be, of methods that leave it to the client.
+   *
+   * @generated from field: asktell.v1.Iterate iterate = 10;
+   */
+  iterate?: Iterate | undefined;
+
+  /**
+   * Of a population of training runs: the trial that this one goes on from. The client loads the checkpoint that it kept
+   * after it; absent, training begins from scratch.
+   *
+   * @generated from field: optional int64 parent = 11;
+   */
+  parent?: bigint | undefined;
 };
 
 /**
@@ -148,7 +243,7 @@ export type Query = Message<"asktell.v1.Query"> & {
  * Use `create(QuerySchema)` to create a new message.
  */
 export const QuerySchema: GenMessage<Query> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 2);
+  messageDesc(file_asktell_v1_query, 4);
 
 /**
  * @generated from message asktell.v1.Want
@@ -219,7 +314,7 @@ export type Want = Message<"asktell.v1.Want"> & {
  * Use `create(WantSchema)` to create a new message.
  */
 export const WantSchema: GenMessage<Want> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 3);
+  messageDesc(file_asktell_v1_query, 5);
 
 /**
  * One number per point and objective.
@@ -234,7 +329,7 @@ export type ValueWant = Message<"asktell.v1.ValueWant"> & {
  * Use `create(ValueWantSchema)` to create a new message.
  */
 export const ValueWantSchema: GenMessage<ValueWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 4);
+  messageDesc(file_asktell_v1_query, 6);
 
 /**
  * The gradient at each point, tensor by tensor.
@@ -249,7 +344,7 @@ export type GradientWant = Message<"asktell.v1.GradientWant"> & {
  * Use `create(GradientWantSchema)` to create a new message.
  */
 export const GradientWantSchema: GenMessage<GradientWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 5);
+  messageDesc(file_asktell_v1_query, 7);
 
 /**
  * The points in order, best first.
@@ -270,7 +365,7 @@ export type RankingWant = Message<"asktell.v1.RankingWant"> & {
  * Use `create(RankingWantSchema)` to create a new message.
  */
 export const RankingWantSchema: GenMessage<RankingWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 6);
+  messageDesc(file_asktell_v1_query, 8);
 
 /**
  * Replies of a language model.
@@ -311,7 +406,7 @@ export type CompletionWant = Message<"asktell.v1.CompletionWant"> & {
  * Use `create(CompletionWantSchema)` to create a new message.
  */
 export const CompletionWantSchema: GenMessage<CompletionWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 7);
+  messageDesc(file_asktell_v1_query, 9);
 
 /**
  * @generated from message asktell.v1.ChatMessage
@@ -333,7 +428,7 @@ export type ChatMessage = Message<"asktell.v1.ChatMessage"> & {
  * Use `create(ChatMessageSchema)` to create a new message.
  */
 export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 8);
+  messageDesc(file_asktell_v1_query, 10);
 
 /**
  * How well each text does on examples of the task.
@@ -354,7 +449,7 @@ export type ScoreWant = Message<"asktell.v1.ScoreWant"> & {
  * Use `create(ScoreWantSchema)` to create a new message.
  */
 export const ScoreWantSchema: GenMessage<ScoreWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 9);
+  messageDesc(file_asktell_v1_query, 11);
 
 /**
  * The derivative of the objective at the first point along each of the other points, which are directions.
@@ -369,7 +464,7 @@ export type DirectionalWant = Message<"asktell.v1.DirectionalWant"> & {
  * Use `create(DirectionalWantSchema)` to create a new message.
  */
 export const DirectionalWantSchema: GenMessage<DirectionalWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 10);
+  messageDesc(file_asktell_v1_query, 12);
 
 /**
  * Of an objective that is a mean of terms: at each point every term, and which parameters it depends on.
@@ -384,7 +479,7 @@ export type TermsWant = Message<"asktell.v1.TermsWant"> & {
  * Use `create(TermsWantSchema)` to create a new message.
  */
 export const TermsWantSchema: GenMessage<TermsWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 11);
+  messageDesc(file_asktell_v1_query, 13);
 
 /**
  * A curvature matrix at the first point times each of the other points, which are directions.
@@ -403,7 +498,7 @@ export type HvpWant = Message<"asktell.v1.HvpWant"> & {
  * Use `create(HvpWantSchema)` to create a new message.
  */
 export const HvpWantSchema: GenMessage<HvpWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 12);
+  messageDesc(file_asktell_v1_query, 14);
 
 /**
  * Named arrays at each point.
@@ -422,7 +517,7 @@ export type QuantitiesWant = Message<"asktell.v1.QuantitiesWant"> & {
  * Use `create(QuantitiesWantSchema)` to create a new message.
  */
 export const QuantitiesWantSchema: GenMessage<QuantitiesWant> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 13);
+  messageDesc(file_asktell_v1_query, 15);
 
 /**
  * @generated from message asktell.v1.Quantity
@@ -453,7 +548,7 @@ export type Quantity = Message<"asktell.v1.Quantity"> & {
  * Use `create(QuantitySchema)` to create a new message.
  */
 export const QuantitySchema: GenMessage<Quantity> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 14);
+  messageDesc(file_asktell_v1_query, 16);
 
 /**
  * What a client found out about a query.
@@ -567,7 +662,7 @@ export type Observation = Message<"asktell.v1.Observation"> & {
  * Use `create(ObservationSchema)` to create a new message.
  */
 export const ObservationSchema: GenMessage<Observation> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 15);
+  messageDesc(file_asktell_v1_query, 17);
 
 /**
  * @generated from message asktell.v1.Numbers
@@ -584,7 +679,7 @@ export type Numbers = Message<"asktell.v1.Numbers"> & {
  * Use `create(NumbersSchema)` to create a new message.
  */
 export const NumbersSchema: GenMessage<Numbers> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 16);
+  messageDesc(file_asktell_v1_query, 18);
 
 /**
  * Groups of tied points, best group first. Points left out are tied last.
@@ -603,7 +698,7 @@ export type Ranking = Message<"asktell.v1.Ranking"> & {
  * Use `create(RankingSchema)` to create a new message.
  */
 export const RankingSchema: GenMessage<Ranking> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 17);
+  messageDesc(file_asktell_v1_query, 19);
 
 /**
  * @generated from message asktell.v1.Tie
@@ -622,7 +717,7 @@ export type Tie = Message<"asktell.v1.Tie"> & {
  * Use `create(TieSchema)` to create a new message.
  */
 export const TieSchema: GenMessage<Tie> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 18);
+  messageDesc(file_asktell_v1_query, 20);
 
 /**
  * @generated from message asktell.v1.Score
@@ -651,7 +746,7 @@ export type Score = Message<"asktell.v1.Score"> & {
  * Use `create(ScoreSchema)` to create a new message.
  */
 export const ScoreSchema: GenMessage<Score> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 19);
+  messageDesc(file_asktell_v1_query, 21);
 
 /**
  * The terms of an objective at a point.
@@ -678,7 +773,7 @@ export type Terms = Message<"asktell.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 20);
+  messageDesc(file_asktell_v1_query, 22);
 
 /**
  * @generated from message asktell.v1.Groups
@@ -695,7 +790,7 @@ export type Groups = Message<"asktell.v1.Groups"> & {
  * Use `create(GroupsSchema)` to create a new message.
  */
 export const GroupsSchema: GenMessage<Groups> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 21);
+  messageDesc(file_asktell_v1_query, 23);
 
 /**
  * What calls to a language model used.
@@ -729,7 +824,7 @@ export type Usage = Message<"asktell.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 22);
+  messageDesc(file_asktell_v1_query, 24);
 
 /**
  * A query over a search space and all that is known of it.
@@ -788,6 +883,13 @@ export type Trial = Message<"asktell.v1.Trial"> & {
    * @generated from field: repeated double constraints = 10;
    */
   constraints: number[];
+
+  /**
+   * The trial whose checkpoint it went on from.
+   *
+   * @generated from field: optional int64 parent = 11;
+   */
+  parent?: bigint | undefined;
 };
 
 /**
@@ -795,7 +897,7 @@ export type Trial = Message<"asktell.v1.Trial"> & {
  * Use `create(TrialSchema)` to create a new message.
  */
 export const TrialSchema: GenMessage<Trial> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 23);
+  messageDesc(file_asktell_v1_query, 25);
 
 /**
  * @generated from message asktell.v1.Intermediate
@@ -817,7 +919,7 @@ export type Intermediate = Message<"asktell.v1.Intermediate"> & {
  * Use `create(IntermediateSchema)` to create a new message.
  */
 export const IntermediateSchema: GenMessage<Intermediate> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 24);
+  messageDesc(file_asktell_v1_query, 26);
 
 /**
  * Why fewer queries came back than were wanted.
@@ -843,7 +945,7 @@ export type Short = Message<"asktell.v1.Short"> & {
  * Use `create(ShortSchema)` to create a new message.
  */
 export const ShortSchema: GenMessage<Short> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_query, 25);
+  messageDesc(file_asktell_v1_query, 27);
 
 /**
  * @generated from enum asktell.v1.Curvature

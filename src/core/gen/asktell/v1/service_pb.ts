@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { AnalysisSchema, AnalyzeSessionRequestSchema } from "./analysis_pb.js";
+import { file_asktell_v1_analysis } from "./analysis_pb.js";
 import type { Method, MethodSchema } from "./method_pb.js";
 import { file_asktell_v1_method } from "./method_pb.js";
 import type { Observation, Point, Query, Short, Trial, TrialSchema } from "./query_pb.js";
@@ -23,7 +25,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/service.proto.
  */
 export const file_asktell_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("Chhhc2t0ZWxsL3YxL3NlcnZpY2UucHJvdG8SCmFza3RlbGwudjEiZAoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSJAoHc2Vzc2lvbhgBIAEoCzITLmFza3RlbGwudjEuU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiIQoRR2V0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJMChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJWChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIlCghzZXNzaW9ucxgBIAMoCzITLmFza3RlbGwudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkinAEKFFVwZGF0ZVNlc3Npb25SZXF1ZXN0EiQKB3Nlc3Npb24YASABKAsyEy5hc2t0ZWxsLnYxLlNlc3Npb24SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMiOAoURGVsZXRlU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIvUBCgpBc2tSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAUSEgoKcmVxdWVzdF9pZBgDIAEoCRInCgR3YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgFIAEoCBIjCghlbmNvZGluZxgGIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSIgoHZW5xdWV1ZRgHIAMoCzIRLmFza3RlbGwudjEuUG9pbnQSDgoGd29ya2VyGAggASgJEh4KBGhlbGQYCSABKAsyEC5hc2t0ZWxsLnYxLkhlbGQiJQoESGVsZBIMCgRjb3B5GAEgASgJEg8KB3ZlcnNpb24YAiABKAMieQoLVGVsbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRItCgxvYnNlcnZhdGlvbnMYAiADKAsyFy5hc2t0ZWxsLnYxLk9ic2VydmF0aW9uEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMinAIKC1N0ZXBSZXF1ZXN0EgwKBG5hbWUYASABKAkSLQoMb2JzZXJ2YXRpb25zGAIgAygLMhcuYXNrdGVsbC52MS5PYnNlcnZhdGlvbhINCgVjb3VudBgDIAEoBRISCgpyZXF1ZXN0X2lkGAQgASgJEicKBHdhaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMb21pdF90ZW5zb3JzGAYgASgIEiMKCGVuY29kaW5nGAcgASgOMhEuYXNrdGVsbC52MS5EdHlwZRIZChFleHBlY3RlZF9yZXZpc2lvbhgIIAEoAxIOCgZ3b3JrZXIYCSABKAkSHgoEaGVsZBgKIAEoCzIQLmFza3RlbGwudjEuSGVsZCLpAgoMU3RlcFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgDEiIKB3F1ZXJpZXMYAiADKAsyES5hc2t0ZWxsLnYxLlF1ZXJ5EiAKBXNob3J0GAMgASgLMhEuYXNrdGVsbC52MS5TaG9ydBInCgVzdGF0ZRgEIAEoDjIYLmFza3RlbGwudjEuU2Vzc2lvblN0YXRlEhYKDnN0YXR1c19tZXNzYWdlGAUgASgJEhgKEHJlcGVhdGVkX3JlcXVlc3QYBiABKAgSGQoMZHVyYWJsZV9zdGVwGAcgASgDSACIAQESEgoKcmVxdWVzdF9pZBgIIAEoCRI2CgdtZXRyaWNzGAkgAygLMiUuYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UuTWV0cmljc0VudHJ5Gi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBQg8KDV9kdXJhYmxlX3N0ZXAicQoPT3B0aW1pemVSZXF1ZXN0EicKBHN0ZXAYASABKAsyFy5hc2t0ZWxsLnYxLlN0ZXBSZXF1ZXN0SAASKgoFY2h1bmsYAiABKAsyGS5hc2t0ZWxsLnYxLkdyYWRpZW50Q2h1bmtIAEIJCgdtZXNzYWdlImUKDUdyYWRpZW50Q2h1bmsSEAoIcXVlcnlfaWQYASABKAkSDQoFcG9pbnQYAiABKAUSIgoGdGVuc29yGAMgASgLMhIuYXNrdGVsbC52MS5UZW5zb3ISDwoHcHJvZHVjdBgEIAEoCCJgCg1SZXBvcnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcXVlcnlfaWQYAiABKAkSDAoEc3RlcBgDIAEoAxINCgV2YWx1ZRgEIAEoARISCgpyZXF1ZXN0X2lkGAUgASgJIkgKDlJlcG9ydFJlc3BvbnNlEhQKDHNob3VsZF9wcnVuZRgBIAEoCBIOCgZyZWFzb24YAiABKAkSEAoIcmV2aXNpb24YAyABKAMiRwoSR2V0RXN0aW1hdGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSIwoIZW5jb2RpbmcYAiABKA4yES5hc2t0ZWxsLnYxLkR0eXBlIloKEUxpc3RUcmlhbHNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIOCgZmaWx0ZXIYBCABKAkiUAoSTGlzdFRyaWFsc1Jlc3BvbnNlEiEKBnRyaWFscxgBIAMoCzIRLmFza3RlbGwudjEuVHJpYWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsIBChBFZGl0U3BhY2VSZXF1ZXN0EgwKBG5hbWUYASABKAkSIAoFc3BhY2UYAiABKAsyES5hc2t0ZWxsLnYxLlNwYWNlEikKCGRlZmF1bHRzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIUCgxkcm9wX2ludmFsaWQYBCABKAgSDgoGcmVhc29uGAUgASgJEhIKCnJlcXVlc3RfaWQYBiABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YByABKAMinwEKE0NvcnJlY3RUcmlhbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgV0cmlhbBgCIAEoAxIsCgtvYnNlcnZhdGlvbhgDIAEoCzIXLmFza3RlbGwudjEuT2JzZXJ2YXRpb24SDgoGcmVhc29uGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBiABKAMicAoSRGVsZXRlVHJpYWxSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFdHJpYWwYAiABKAMSDgoGcmVhc29uGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBSABKAMiUAoXTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJImIKGExpc3RBdWRpdEVudHJpZXNSZXNwb25zZRItCg1hdWRpdF9lbnRyaWVzGAEgAygLMhYuYXNrdGVsbC52MS5BdWRpdEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI0CgxXYXRjaFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIWCg5hZnRlcl9yZXZpc2lvbhgCIAEoAyKFAQoSRm9ya1Nlc3Npb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcmV2aXNpb24YAiABKAMSEgoKc2Vzc2lvbl9pZBgDIAEoCRISCgpyZXF1ZXN0X2lkGAQgASgJEicKBmNvbmZpZxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiJAoURXhwb3J0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSIZCglGaWxlQ2h1bmsSDAoEZGF0YRgBIAEoDCJMChRJbXBvcnRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSEgoKcmVxdWVzdF9pZBgDIAEoCSJLChJMaXN0TWV0aG9kc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGZmlsdGVyGAMgASgJIlMKE0xpc3RNZXRob2RzUmVzcG9uc2USIwoHbWV0aG9kcxgBIAMoCzISLmFza3RlbGwudjEuTWV0aG9kEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIgChBHZXRNZXRob2RSZXF1ZXN0EgwKBG5hbWUYASABKAkykBIKB0Fza3RlbGwSXwoNQ3JlYXRlU2Vzc2lvbhIgLmFza3RlbGwudjEuQ3JlYXRlU2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iF4LT5JMCEToBKiIML3YxL3Nlc3Npb25zEl8KCkdldFNlc3Npb24SHS5hc2t0ZWxsLnYxLkdldFNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIh2C0+STAhcSFS92MS97bmFtZT1zZXNzaW9ucy8qfRJnCgxMaXN0U2Vzc2lvbnMSHy5hc2t0ZWxsLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIC5hc2t0ZWxsLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIhSC0+STAg4SDC92MS9zZXNzaW9ucxJwCg1VcGRhdGVTZXNzaW9uEiAuYXNrdGVsbC52MS5VcGRhdGVTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIogtPkkwIiOgEqMh0vdjEve3Nlc3Npb24ubmFtZT1zZXNzaW9ucy8qfRJoCg1EZWxldGVTZXNzaW9uEiAuYXNrdGVsbC52MS5EZWxldGVTZXNzaW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEve25hbWU9c2Vzc2lvbnMvKn0SXQoDQXNrEhYuYXNrdGVsbC52MS5Bc2tSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiJILT5JMCHjoBKiIZL3YxL3tuYW1lPXNlc3Npb25zLyp9OmFzaxJgCgRUZWxsEhcuYXNrdGVsbC52MS5UZWxsUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIiWC0+STAh86ASoiGi92MS97bmFtZT1zZXNzaW9ucy8qfTp0ZWxsEmAKBFN0ZXASFy5hc2t0ZWxsLnYxLlN0ZXBSZXF1ZXN0GhguYXNrdGVsbC52MS5TdGVwUmVzcG9uc2UiJYLT5JMCHzoBKiIaL3YxL3tuYW1lPXNlc3Npb25zLyp9OnN0ZXASRwoIT3B0aW1pemUSGy5hc2t0ZWxsLnYxLk9wdGltaXplUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIgAoATABEmgKBlJlcG9ydBIZLmFza3RlbGwudjEuUmVwb3J0UmVxdWVzdBoaLmFza3RlbGwudjEuUmVwb3J0UmVzcG9uc2UiJ4LT5JMCIToBKiIcL3YxL3tuYW1lPXNlc3Npb25zLyp9OnJlcG9ydBJrCgtHZXRFc3RpbWF0ZRIeLmFza3RlbGwudjEuR2V0RXN0aW1hdGVSZXF1ZXN0GhQuYXNrdGVsbC52MS5Fc3RpbWF0ZSImgtPkkwIgEh4vdjEve25hbWU9c2Vzc2lvbnMvKn0vZXN0aW1hdGUScwoKTGlzdFRyaWFscxIdLmFza3RlbGwudjEuTGlzdFRyaWFsc1JlcXVlc3QaHi5hc2t0ZWxsLnYxLkxpc3RUcmlhbHNSZXNwb25zZSImgtPkkwIgEh4vdjEve3BhcmVudD1zZXNzaW9ucy8qfS90cmlhbHMSagoJRWRpdFNwYWNlEhwuYXNrdGVsbC52MS5FZGl0U3BhY2VSZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiqC0+STAiQ6ASoiHy92MS97bmFtZT1zZXNzaW9ucy8qfTplZGl0U3BhY2UScQoMQ29ycmVjdFRyaWFsEh8uYXNrdGVsbC52MS5Db3JyZWN0VHJpYWxSZXF1ZXN0GhEuYXNrdGVsbC52MS5UcmlhbCItgtPkkwInOgEqIiIvdjEve25hbWU9c2Vzc2lvbnMvKn06Y29ycmVjdFRyaWFsEm4KC0RlbGV0ZVRyaWFsEh4uYXNrdGVsbC52MS5EZWxldGVUcmlhbFJlcXVlc3QaES5hc2t0ZWxsLnYxLlRyaWFsIiyC0+STAiY6ASoiIS92MS97bmFtZT1zZXNzaW9ucy8qfTpkZWxldGVUcmlhbBKLAQoQTGlzdEF1ZGl0RW50cmllcxIjLmFza3RlbGwudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJC5hc2t0ZWxsLnYxLkxpc3RBdWRpdEVudHJpZXNSZXNwb25zZSIsgtPkkwImEiQvdjEve3BhcmVudD1zZXNzaW9ucy8qfS9hdWRpdEVudHJpZXMSYAoFV2F0Y2gSGC5hc2t0ZWxsLnYxLldhdGNoUmVxdWVzdBoWLmFza3RlbGwudjEuV2F0Y2hFdmVudCIjgtPkkwIdEhsvdjEve25hbWU9c2Vzc2lvbnMvKn06d2F0Y2gwARJpCgtGb3JrU2Vzc2lvbhIeLmFza3RlbGwudjEuRm9ya1Nlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiWC0+STAh86ASoiGi92MS97bmFtZT1zZXNzaW9ucy8qfTpmb3JrEnAKDUV4cG9ydFNlc3Npb24SIC5hc2t0ZWxsLnYxLkV4cG9ydFNlc3Npb25SZXF1ZXN0GhUuYXNrdGVsbC52MS5GaWxlQ2h1bmsiJILT5JMCHhIcL3YxL3tuYW1lPXNlc3Npb25zLyp9OmV4cG9ydDABEmgKDUltcG9ydFNlc3Npb24SIC5hc2t0ZWxsLnYxLkltcG9ydFNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIh6C0+STAhg6ASoiEy92MS9zZXNzaW9uczppbXBvcnQoARJjCgtMaXN0TWV0aG9kcxIeLmFza3RlbGwudjEuTGlzdE1ldGhvZHNSZXF1ZXN0Gh8uYXNrdGVsbC52MS5MaXN0TWV0aG9kc1Jlc3BvbnNlIhOC0+STAg0SCy92MS9tZXRob2RzElsKCUdldE1ldGhvZBIcLmFza3RlbGwudjEuR2V0TWV0aG9kUmVxdWVzdBoSLmFza3RlbGwudjEuTWV0aG9kIhyC0+STAhYSFC92MS97bmFtZT1tZXRob2RzLyp9YgZwcm90bzM", [file_asktell_v1_method, file_asktell_v1_query, file_asktell_v1_session, file_asktell_v1_space, file_asktell_v1_tensor, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct]);
+  fileDesc("Chhhc2t0ZWxsL3YxL3NlcnZpY2UucHJvdG8SCmFza3RlbGwudjEiZAoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSJAoHc2Vzc2lvbhgBIAEoCzITLmFza3RlbGwudjEuU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiIQoRR2V0U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJMChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJWChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIlCghzZXNzaW9ucxgBIAMoCzITLmFza3RlbGwudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkinAEKFFVwZGF0ZVNlc3Npb25SZXF1ZXN0EiQKB3Nlc3Npb24YASABKAsyEy5hc2t0ZWxsLnYxLlNlc3Npb24SLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkSGQoRZXhwZWN0ZWRfcmV2aXNpb24YBCABKAMiOAoURGVsZXRlU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIpkCCgpBc2tSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAUSEgoKcmVxdWVzdF9pZBgDIAEoCRInCgR3YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgFIAEoCBIjCghlbmNvZGluZxgGIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSIgoHZW5xdWV1ZRgHIAMoCzIRLmFza3RlbGwudjEuUG9pbnQSDgoGd29ya2VyGAggASgJEh4KBGhlbGQYCSABKAsyEC5hc2t0ZWxsLnYxLkhlbGQSIgoGc2hhcmVkGAogASgLMhIuYXNrdGVsbC52MS5TaGFyZWQiJQoESGVsZBIMCgRjb3B5GAEgASgJEg8KB3ZlcnNpb24YAiABKAMiNwoSU2hhcmVNZW1vcnlSZXF1ZXN0EhIKCnNsb3RfYnl0ZXMYASABKAMSDQoFc2xvdHMYAiABKAUiTwoMU2hhcmVkTWVtb3J5Eg4KBm1lbW9yeRgBIAEoCRIMCgRwYXRoGAIgASgJEhIKCnNsb3RfYnl0ZXMYAyABKAMSDQoFc2xvdHMYBCABKAUiOgoGU2hhcmVkEg4KBm1lbW9yeRgBIAEoCRIMCgRzbG90GAIgASgFEhIKCmdlbmVyYXRpb24YAyABKAMinQEKC1RlbGxSZXF1ZXN0EgwKBG5hbWUYASABKAkSLQoMb2JzZXJ2YXRpb25zGAIgAygLMhcuYXNrdGVsbC52MS5PYnNlcnZhdGlvbhISCgpyZXF1ZXN0X2lkGAMgASgJEhkKEWV4cGVjdGVkX3JldmlzaW9uGAQgASgDEiIKBnNoYXJlZBgFIAEoCzISLmFza3RlbGwudjEuU2hhcmVkIsACCgtTdGVwUmVxdWVzdBIMCgRuYW1lGAEgASgJEi0KDG9ic2VydmF0aW9ucxgCIAMoCzIXLmFza3RlbGwudjEuT2JzZXJ2YXRpb24SDQoFY291bnQYAyABKAUSEgoKcmVxdWVzdF9pZBgEIAEoCRInCgR3YWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG9taXRfdGVuc29ycxgGIAEoCBIjCghlbmNvZGluZxgHIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSGQoRZXhwZWN0ZWRfcmV2aXNpb24YCCABKAMSDgoGd29ya2VyGAkgASgJEh4KBGhlbGQYCiABKAsyEC5hc2t0ZWxsLnYxLkhlbGQSIgoGc2hhcmVkGAsgASgLMhIuYXNrdGVsbC52MS5TaGFyZWQi6QIKDFN0ZXBSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoAxIiCgdxdWVyaWVzGAIgAygLMhEuYXNrdGVsbC52MS5RdWVyeRIgCgVzaG9ydBgDIAEoCzIRLmFza3RlbGwudjEuU2hvcnQSJwoFc3RhdGUYBCABKA4yGC5hc2t0ZWxsLnYxLlNlc3Npb25TdGF0ZRIWCg5zdGF0dXNfbWVzc2FnZRgFIAEoCRIYChByZXBlYXRlZF9yZXF1ZXN0GAYgASgIEhkKDGR1cmFibGVfc3RlcBgHIAEoA0gAiAEBEhIKCnJlcXVlc3RfaWQYCCABKAkSNgoHbWV0cmljcxgJIAMoCzIlLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlLk1ldHJpY3NFbnRyeRouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4AUIPCg1fZHVyYWJsZV9zdGVwInEKD09wdGltaXplUmVxdWVzdBInCgRzdGVwGAEgASgLMhcuYXNrdGVsbC52MS5TdGVwUmVxdWVzdEgAEioKBWNodW5rGAIgASgLMhkuYXNrdGVsbC52MS5HcmFkaWVudENodW5rSABCCQoHbWVzc2FnZSJlCg1HcmFkaWVudENodW5rEhAKCHF1ZXJ5X2lkGAEgASgJEg0KBXBvaW50GAIgASgFEiIKBnRlbnNvchgDIAEoCzISLmFza3RlbGwudjEuVGVuc29yEg8KB3Byb2R1Y3QYBCABKAgiYAoNUmVwb3J0UmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHF1ZXJ5X2lkGAIgASgJEgwKBHN0ZXAYAyABKAMSDQoFdmFsdWUYBCABKAESEgoKcmVxdWVzdF9pZBgFIAEoCSJICg5SZXBvcnRSZXNwb25zZRIUCgxzaG91bGRfcHJ1bmUYASABKAgSDgoGcmVhc29uGAIgASgJEhAKCHJldmlzaW9uGAMgASgDIkcKEkdldEVzdGltYXRlUmVxdWVzdBIMCgRuYW1lGAEgASgJEiMKCGVuY29kaW5nGAIgASgOMhEuYXNrdGVsbC52MS5EdHlwZSJaChFMaXN0VHJpYWxzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSDgoGZmlsdGVyGAQgASgJIlAKEkxpc3RUcmlhbHNSZXNwb25zZRIhCgZ0cmlhbHMYASADKAsyES5hc2t0ZWxsLnYxLlRyaWFsEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLCAQoQRWRpdFNwYWNlUmVxdWVzdBIMCgRuYW1lGAEgASgJEiAKBXNwYWNlGAIgASgLMhEuYXNrdGVsbC52MS5TcGFjZRIpCghkZWZhdWx0cxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSFAoMZHJvcF9pbnZhbGlkGAQgASgIEg4KBnJlYXNvbhgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhkKEWV4cGVjdGVkX3JldmlzaW9uGAcgASgDIp8BChNDb3JyZWN0VHJpYWxSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFdHJpYWwYAiABKAMSLAoLb2JzZXJ2YXRpb24YAyABKAsyFy5hc2t0ZWxsLnYxLk9ic2VydmF0aW9uEg4KBnJlYXNvbhgEIAEoCRISCgpyZXF1ZXN0X2lkGAUgASgJEhkKEWV4cGVjdGVkX3JldmlzaW9uGAYgASgDInAKEkRlbGV0ZVRyaWFsUmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBXRyaWFsGAIgASgDEg4KBnJlYXNvbhgDIAEoCRISCgpyZXF1ZXN0X2lkGAQgASgJEhkKEWV4cGVjdGVkX3JldmlzaW9uGAUgASgDIlAKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJiChhMaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2USLQoNYXVkaXRfZW50cmllcxgBIAMoCzIWLmFza3RlbGwudjEuQXVkaXRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoMV2F0Y2hSZXF1ZXN0EgwKBG5hbWUYASABKAkSFgoOYWZ0ZXJfcmV2aXNpb24YAiABKAMihQEKEkZvcmtTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEhIKCnNlc3Npb25faWQYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCRInCgZjb25maWcYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IiQKFEV4cG9ydFNlc3Npb25SZXF1ZXN0EgwKBG5hbWUYASABKAkiGQoJRmlsZUNodW5rEgwKBGRhdGEYASABKAwiTAoUSW1wb3J0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRkYXRhGAIgASgMEhIKCnJlcXVlc3RfaWQYAyABKAkiSwoSTGlzdE1ldGhvZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJTChNMaXN0TWV0aG9kc1Jlc3BvbnNlEiMKB21ldGhvZHMYASADKAsyEi5hc2t0ZWxsLnYxLk1ldGhvZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIAoQR2V0TWV0aG9kUmVxdWVzdBIMCgRuYW1lGAEgASgJMtITCgdBc2t0ZWxsEl8KDUNyZWF0ZVNlc3Npb24SIC5hc2t0ZWxsLnYxLkNyZWF0ZVNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIheC0+STAhE6ASoiDC92MS9zZXNzaW9ucxJfCgpHZXRTZXNzaW9uEh0uYXNrdGVsbC52MS5HZXRTZXNzaW9uUmVxdWVzdBoTLmFza3RlbGwudjEuU2Vzc2lvbiIdgtPkkwIXEhUvdjEve25hbWU9c2Vzc2lvbnMvKn0SZwoMTGlzdFNlc3Npb25zEh8uYXNrdGVsbC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiAuYXNrdGVsbC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIUgtPkkwIOEgwvdjEvc2Vzc2lvbnMScAoNVXBkYXRlU2Vzc2lvbhIgLmFza3RlbGwudjEuVXBkYXRlU2Vzc2lvblJlcXVlc3QaEy5hc2t0ZWxsLnYxLlNlc3Npb24iKILT5JMCIjoBKjIdL3YxL3tzZXNzaW9uLm5hbWU9c2Vzc2lvbnMvKn0SaAoNRGVsZXRlU2Vzc2lvbhIgLmFza3RlbGwudjEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiHYLT5JMCFyoVL3YxL3tuYW1lPXNlc3Npb25zLyp9El0KA0FzaxIWLmFza3RlbGwudjEuQXNrUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIiSC0+STAh46ASoiGS92MS97bmFtZT1zZXNzaW9ucy8qfTphc2sSYAoEVGVsbBIXLmFza3RlbGwudjEuVGVsbFJlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIlgtPkkwIfOgEqIhovdjEve25hbWU9c2Vzc2lvbnMvKn06dGVsbBJgCgRTdGVwEhcuYXNrdGVsbC52MS5TdGVwUmVxdWVzdBoYLmFza3RlbGwudjEuU3RlcFJlc3BvbnNlIiWC0+STAh86ASoiGi92MS97bmFtZT1zZXNzaW9ucy8qfTpzdGVwEkcKCE9wdGltaXplEhsuYXNrdGVsbC52MS5PcHRpbWl6ZVJlcXVlc3QaGC5hc2t0ZWxsLnYxLlN0ZXBSZXNwb25zZSIAKAEwARJLCgtTaGFyZU1lbW9yeRIeLmFza3RlbGwudjEuU2hhcmVNZW1vcnlSZXF1ZXN0GhguYXNrdGVsbC52MS5TaGFyZWRNZW1vcnkiADABEmgKBlJlcG9ydBIZLmFza3RlbGwudjEuUmVwb3J0UmVxdWVzdBoaLmFza3RlbGwudjEuUmVwb3J0UmVzcG9uc2UiJ4LT5JMCIToBKiIcL3YxL3tuYW1lPXNlc3Npb25zLyp9OnJlcG9ydBJrCgtHZXRFc3RpbWF0ZRIeLmFza3RlbGwudjEuR2V0RXN0aW1hdGVSZXF1ZXN0GhQuYXNrdGVsbC52MS5Fc3RpbWF0ZSImgtPkkwIgEh4vdjEve25hbWU9c2Vzc2lvbnMvKn0vZXN0aW1hdGUScwoKTGlzdFRyaWFscxIdLmFza3RlbGwudjEuTGlzdFRyaWFsc1JlcXVlc3QaHi5hc2t0ZWxsLnYxLkxpc3RUcmlhbHNSZXNwb25zZSImgtPkkwIgEh4vdjEve3BhcmVudD1zZXNzaW9ucy8qfS90cmlhbHMScwoOQW5hbHl6ZVNlc3Npb24SIS5hc2t0ZWxsLnYxLkFuYWx5emVTZXNzaW9uUmVxdWVzdBoULmFza3RlbGwudjEuQW5hbHlzaXMiKILT5JMCIjoBKiIdL3YxL3tuYW1lPXNlc3Npb25zLyp9OmFuYWx5emUSagoJRWRpdFNwYWNlEhwuYXNrdGVsbC52MS5FZGl0U3BhY2VSZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiqC0+STAiQ6ASoiHy92MS97bmFtZT1zZXNzaW9ucy8qfTplZGl0U3BhY2UScQoMQ29ycmVjdFRyaWFsEh8uYXNrdGVsbC52MS5Db3JyZWN0VHJpYWxSZXF1ZXN0GhEuYXNrdGVsbC52MS5UcmlhbCItgtPkkwInOgEqIiIvdjEve25hbWU9c2Vzc2lvbnMvKn06Y29ycmVjdFRyaWFsEm4KC0RlbGV0ZVRyaWFsEh4uYXNrdGVsbC52MS5EZWxldGVUcmlhbFJlcXVlc3QaES5hc2t0ZWxsLnYxLlRyaWFsIiyC0+STAiY6ASoiIS92MS97bmFtZT1zZXNzaW9ucy8qfTpkZWxldGVUcmlhbBKLAQoQTGlzdEF1ZGl0RW50cmllcxIjLmFza3RlbGwudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJC5hc2t0ZWxsLnYxLkxpc3RBdWRpdEVudHJpZXNSZXNwb25zZSIsgtPkkwImEiQvdjEve3BhcmVudD1zZXNzaW9ucy8qfS9hdWRpdEVudHJpZXMSYAoFV2F0Y2gSGC5hc2t0ZWxsLnYxLldhdGNoUmVxdWVzdBoWLmFza3RlbGwudjEuV2F0Y2hFdmVudCIjgtPkkwIdEhsvdjEve25hbWU9c2Vzc2lvbnMvKn06d2F0Y2gwARJpCgtGb3JrU2Vzc2lvbhIeLmFza3RlbGwudjEuRm9ya1Nlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIiWC0+STAh86ASoiGi92MS97bmFtZT1zZXNzaW9ucy8qfTpmb3JrEnAKDUV4cG9ydFNlc3Npb24SIC5hc2t0ZWxsLnYxLkV4cG9ydFNlc3Npb25SZXF1ZXN0GhUuYXNrdGVsbC52MS5GaWxlQ2h1bmsiJILT5JMCHhIcL3YxL3tuYW1lPXNlc3Npb25zLyp9OmV4cG9ydDABEmgKDUltcG9ydFNlc3Npb24SIC5hc2t0ZWxsLnYxLkltcG9ydFNlc3Npb25SZXF1ZXN0GhMuYXNrdGVsbC52MS5TZXNzaW9uIh6C0+STAhg6ASoiEy92MS9zZXNzaW9uczppbXBvcnQoARJjCgtMaXN0TWV0aG9kcxIeLmFza3RlbGwudjEuTGlzdE1ldGhvZHNSZXF1ZXN0Gh8uYXNrdGVsbC52MS5MaXN0TWV0aG9kc1Jlc3BvbnNlIhOC0+STAg0SCy92MS9tZXRob2RzElsKCUdldE1ldGhvZBIcLmFza3RlbGwudjEuR2V0TWV0aG9kUmVxdWVzdBoSLmFza3RlbGwudjEuTWV0aG9kIhyC0+STAhYSFC92MS97bmFtZT1tZXRob2RzLyp9YgZwcm90bzM", [file_asktell_v1_analysis, file_asktell_v1_method, file_asktell_v1_query, file_asktell_v1_session, file_asktell_v1_space, file_asktell_v1_tensor, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct]);
 
 /**
  * @generated from message asktell.v1.CreateSessionRequest
@@ -245,6 +247,11 @@ export type AskRequest = Message<"asktell.v1.AskRequest"> & {
    * @generated from field: asktell.v1.Held held = 9;
    */
   held?: Held | undefined;
+
+  /**
+   * @generated from field: asktell.v1.Shared shared = 10;
+   */
+  shared?: Shared | undefined;
 };
 
 /**
@@ -284,6 +291,104 @@ export const HeldSchema: GenMessage<Held> = /*@__PURE__*/
   messageDesc(file_asktell_v1_service, 7);
 
 /**
+ * @generated from message asktell.v1.ShareMemoryRequest
+ */
+export type ShareMemoryRequest = Message<"asktell.v1.ShareMemoryRequest"> & {
+  /**
+   * At least. Bytes of tensors that a slot can hold.
+   *
+   * @generated from field: int64 slot_bytes = 1;
+   */
+  slotBytes: bigint;
+
+  /**
+   * From 1 to 64.
+   *
+   * @generated from field: int32 slots = 2;
+   */
+  slots: number;
+};
+
+/**
+ * Describes the message asktell.v1.ShareMemoryRequest.
+ * Use `create(ShareMemoryRequestSchema)` to create a new message.
+ */
+export const ShareMemoryRequestSchema: GenMessage<ShareMemoryRequest> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 8);
+
+/**
+ * A file of 4,096 bytes, which begin with `memory` as text, and slots of 64 bytes of header and `slot_bytes` each. A header
+ * begins with the generation of what the slot holds, a u64, which is 0 while it is written.
+ *
+ * @generated from message asktell.v1.SharedMemory
+ */
+export type SharedMemory = Message<"asktell.v1.SharedMemory"> & {
+  /**
+   * By which calls name it.
+   *
+   * @generated from field: string memory = 1;
+   */
+  memory: string;
+
+  /**
+   * Of the file; its name is asktell- and `memory`. It loses its name when a call has used it.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * @generated from field: int64 slot_bytes = 3;
+   */
+  slotBytes: bigint;
+
+  /**
+   * @generated from field: int32 slots = 4;
+   */
+  slots: number;
+};
+
+/**
+ * Describes the message asktell.v1.SharedMemory.
+ * Use `create(SharedMemorySchema)` to create a new message.
+ */
+export const SharedMemorySchema: GenMessage<SharedMemory> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 9);
+
+/**
+ * The shared memory that the tensors of a call lie in. A call whose memory is gone is refused with SHARED_MEMORY_LOST and has
+ * changed nothing: it may be sent again, under its request_id, with the tensors in it.
+ *
+ * @generated from message asktell.v1.Shared
+ */
+export type Shared = Message<"asktell.v1.Shared"> & {
+  /**
+   * @generated from field: string memory = 1;
+   */
+  memory: string;
+
+  /**
+   * Where tensors of the answer may be put, with a generation above all that this slot was given before; nowhere when the
+   * generation is 0. What has no room there, and what a repeated request is answered with, comes in the message.
+   *
+   * @generated from field: int32 slot = 2;
+   */
+  slot: number;
+
+  /**
+   * @generated from field: int64 generation = 3;
+   */
+  generation: bigint;
+};
+
+/**
+ * Describes the message asktell.v1.Shared.
+ * Use `create(SharedSchema)` to create a new message.
+ */
+export const SharedSchema: GenMessage<Shared> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_service, 10);
+
+/**
  * @generated from message asktell.v1.TellRequest
  */
 export type TellRequest = Message<"asktell.v1.TellRequest"> & {
@@ -306,6 +411,11 @@ export type TellRequest = Message<"asktell.v1.TellRequest"> & {
    * @generated from field: int64 expected_revision = 4;
    */
   expectedRevision: bigint;
+
+  /**
+   * @generated from field: asktell.v1.Shared shared = 5;
+   */
+  shared?: Shared | undefined;
 };
 
 /**
@@ -313,7 +423,7 @@ export type TellRequest = Message<"asktell.v1.TellRequest"> & {
  * Use `create(TellRequestSchema)` to create a new message.
  */
 export const TellRequestSchema: GenMessage<TellRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 8);
+  messageDesc(file_asktell_v1_service, 11);
 
 /**
  * @generated from message asktell.v1.StepRequest
@@ -372,6 +482,11 @@ export type StepRequest = Message<"asktell.v1.StepRequest"> & {
    * @generated from field: asktell.v1.Held held = 10;
    */
   held?: Held | undefined;
+
+  /**
+   * @generated from field: asktell.v1.Shared shared = 11;
+   */
+  shared?: Shared | undefined;
 };
 
 /**
@@ -379,7 +494,7 @@ export type StepRequest = Message<"asktell.v1.StepRequest"> & {
  * Use `create(StepRequestSchema)` to create a new message.
  */
 export const StepRequestSchema: GenMessage<StepRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 9);
+  messageDesc(file_asktell_v1_service, 12);
 
 /**
  * @generated from message asktell.v1.StepResponse
@@ -445,7 +560,7 @@ export type StepResponse = Message<"asktell.v1.StepResponse"> & {
  * Use `create(StepResponseSchema)` to create a new message.
  */
 export const StepResponseSchema: GenMessage<StepResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 10);
+  messageDesc(file_asktell_v1_service, 13);
 
 /**
  * @generated from message asktell.v1.OptimizeRequest
@@ -476,7 +591,7 @@ export type OptimizeRequest = Message<"asktell.v1.OptimizeRequest"> & {
  * Use `create(OptimizeRequestSchema)` to create a new message.
  */
 export const OptimizeRequestSchema: GenMessage<OptimizeRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 11);
+  messageDesc(file_asktell_v1_service, 14);
 
 /**
  * @generated from message asktell.v1.GradientChunk
@@ -512,7 +627,7 @@ export type GradientChunk = Message<"asktell.v1.GradientChunk"> & {
  * Use `create(GradientChunkSchema)` to create a new message.
  */
 export const GradientChunkSchema: GenMessage<GradientChunk> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 12);
+  messageDesc(file_asktell_v1_service, 15);
 
 /**
  * @generated from message asktell.v1.ReportRequest
@@ -549,7 +664,7 @@ export type ReportRequest = Message<"asktell.v1.ReportRequest"> & {
  * Use `create(ReportRequestSchema)` to create a new message.
  */
 export const ReportRequestSchema: GenMessage<ReportRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 13);
+  messageDesc(file_asktell_v1_service, 16);
 
 /**
  * @generated from message asktell.v1.ReportResponse
@@ -576,7 +691,7 @@ export type ReportResponse = Message<"asktell.v1.ReportResponse"> & {
  * Use `create(ReportResponseSchema)` to create a new message.
  */
 export const ReportResponseSchema: GenMessage<ReportResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 14);
+  messageDesc(file_asktell_v1_service, 17);
 
 /**
  * @generated from message asktell.v1.GetEstimateRequest
@@ -598,7 +713,7 @@ export type GetEstimateRequest = Message<"asktell.v1.GetEstimateRequest"> & {
  * Use `create(GetEstimateRequestSchema)` to create a new message.
  */
 export const GetEstimateRequestSchema: GenMessage<GetEstimateRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 15);
+  messageDesc(file_asktell_v1_service, 18);
 
 /**
  * @generated from message asktell.v1.ListTrialsRequest
@@ -634,7 +749,7 @@ export type ListTrialsRequest = Message<"asktell.v1.ListTrialsRequest"> & {
  * Use `create(ListTrialsRequestSchema)` to create a new message.
  */
 export const ListTrialsRequestSchema: GenMessage<ListTrialsRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 16);
+  messageDesc(file_asktell_v1_service, 19);
 
 /**
  * @generated from message asktell.v1.ListTrialsResponse
@@ -656,7 +771,7 @@ export type ListTrialsResponse = Message<"asktell.v1.ListTrialsResponse"> & {
  * Use `create(ListTrialsResponseSchema)` to create a new message.
  */
 export const ListTrialsResponseSchema: GenMessage<ListTrialsResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 17);
+  messageDesc(file_asktell_v1_service, 20);
 
 /**
  * @generated from message asktell.v1.EditSpaceRequest
@@ -710,7 +825,7 @@ export type EditSpaceRequest = Message<"asktell.v1.EditSpaceRequest"> & {
  * Use `create(EditSpaceRequestSchema)` to create a new message.
  */
 export const EditSpaceRequestSchema: GenMessage<EditSpaceRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 18);
+  messageDesc(file_asktell_v1_service, 21);
 
 /**
  * @generated from message asktell.v1.CorrectTrialRequest
@@ -754,7 +869,7 @@ export type CorrectTrialRequest = Message<"asktell.v1.CorrectTrialRequest"> & {
  * Use `create(CorrectTrialRequestSchema)` to create a new message.
  */
 export const CorrectTrialRequestSchema: GenMessage<CorrectTrialRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 19);
+  messageDesc(file_asktell_v1_service, 22);
 
 /**
  * @generated from message asktell.v1.DeleteTrialRequest
@@ -791,7 +906,7 @@ export type DeleteTrialRequest = Message<"asktell.v1.DeleteTrialRequest"> & {
  * Use `create(DeleteTrialRequestSchema)` to create a new message.
  */
 export const DeleteTrialRequestSchema: GenMessage<DeleteTrialRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 20);
+  messageDesc(file_asktell_v1_service, 23);
 
 /**
  * @generated from message asktell.v1.ListAuditEntriesRequest
@@ -820,7 +935,7 @@ export type ListAuditEntriesRequest = Message<"asktell.v1.ListAuditEntriesReques
  * Use `create(ListAuditEntriesRequestSchema)` to create a new message.
  */
 export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 21);
+  messageDesc(file_asktell_v1_service, 24);
 
 /**
  * @generated from message asktell.v1.ListAuditEntriesResponse
@@ -842,7 +957,7 @@ export type ListAuditEntriesResponse = Message<"asktell.v1.ListAuditEntriesRespo
  * Use `create(ListAuditEntriesResponseSchema)` to create a new message.
  */
 export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 22);
+  messageDesc(file_asktell_v1_service, 25);
 
 /**
  * @generated from message asktell.v1.WatchRequest
@@ -866,7 +981,7 @@ export type WatchRequest = Message<"asktell.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 23);
+  messageDesc(file_asktell_v1_service, 26);
 
 /**
  * @generated from message asktell.v1.ForkSessionRequest
@@ -907,7 +1022,7 @@ export type ForkSessionRequest = Message<"asktell.v1.ForkSessionRequest"> & {
  * Use `create(ForkSessionRequestSchema)` to create a new message.
  */
 export const ForkSessionRequestSchema: GenMessage<ForkSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 24);
+  messageDesc(file_asktell_v1_service, 27);
 
 /**
  * @generated from message asktell.v1.ExportSessionRequest
@@ -924,7 +1039,7 @@ export type ExportSessionRequest = Message<"asktell.v1.ExportSessionRequest"> & 
  * Use `create(ExportSessionRequestSchema)` to create a new message.
  */
 export const ExportSessionRequestSchema: GenMessage<ExportSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 25);
+  messageDesc(file_asktell_v1_service, 28);
 
 /**
  * @generated from message asktell.v1.FileChunk
@@ -941,7 +1056,7 @@ export type FileChunk = Message<"asktell.v1.FileChunk"> & {
  * Use `create(FileChunkSchema)` to create a new message.
  */
 export const FileChunkSchema: GenMessage<FileChunk> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 26);
+  messageDesc(file_asktell_v1_service, 29);
 
 /**
  * @generated from message asktell.v1.ImportSessionRequest
@@ -968,7 +1083,7 @@ export type ImportSessionRequest = Message<"asktell.v1.ImportSessionRequest"> & 
  * Use `create(ImportSessionRequestSchema)` to create a new message.
  */
 export const ImportSessionRequestSchema: GenMessage<ImportSessionRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 27);
+  messageDesc(file_asktell_v1_service, 30);
 
 /**
  * @generated from message asktell.v1.ListMethodsRequest
@@ -997,7 +1112,7 @@ export type ListMethodsRequest = Message<"asktell.v1.ListMethodsRequest"> & {
  * Use `create(ListMethodsRequestSchema)` to create a new message.
  */
 export const ListMethodsRequestSchema: GenMessage<ListMethodsRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 28);
+  messageDesc(file_asktell_v1_service, 31);
 
 /**
  * @generated from message asktell.v1.ListMethodsResponse
@@ -1019,7 +1134,7 @@ export type ListMethodsResponse = Message<"asktell.v1.ListMethodsResponse"> & {
  * Use `create(ListMethodsResponseSchema)` to create a new message.
  */
 export const ListMethodsResponseSchema: GenMessage<ListMethodsResponse> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 29);
+  messageDesc(file_asktell_v1_service, 32);
 
 /**
  * @generated from message asktell.v1.GetMethodRequest
@@ -1036,7 +1151,7 @@ export type GetMethodRequest = Message<"asktell.v1.GetMethodRequest"> & {
  * Use `create(GetMethodRequestSchema)` to create a new message.
  */
 export const GetMethodRequestSchema: GenMessage<GetMethodRequest> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_service, 30);
+  messageDesc(file_asktell_v1_service, 33);
 
 /**
  * Ask/tell optimization. Every mutation takes a request_id: a repeat gets the stored answer, the same id with
@@ -1128,6 +1243,17 @@ export const Asktell: GenService<{
     output: typeof StepResponseSchema;
   },
   /**
+   * A file on the server's host, for tensors of this caller's calls: there until the call is ended. The answer is one message.
+   * Refused with UNSUPPORTED where the operator has named no directory for it.
+   *
+   * @generated from rpc asktell.v1.Asktell.ShareMemory
+   */
+  shareMemory: {
+    methodKind: "server_streaming";
+    input: typeof ShareMemoryRequestSchema;
+    output: typeof SharedMemorySchema;
+  },
+  /**
    * An intermediate value of a running trial; the answer says whether to go on. Renews the lease.
    *
    * @generated from rpc asktell.v1.Asktell.Report
@@ -1152,6 +1278,16 @@ export const Asktell: GenService<{
     methodKind: "unary";
     input: typeof ListTrialsRequestSchema;
     output: typeof ListTrialsResponseSchema;
+  },
+  /**
+   * Importances, slices, fronts, cross-validation and more, from the trials of a session over a search space.
+   *
+   * @generated from rpc asktell.v1.Asktell.AnalyzeSession
+   */
+  analyzeSession: {
+    methodKind: "unary";
+    input: typeof AnalyzeSessionRequestSchema;
+    output: typeof AnalysisSchema;
   },
   /**
    * Replaces the search space of a session: choices, ranges, constraints and parameters that were not there before. The

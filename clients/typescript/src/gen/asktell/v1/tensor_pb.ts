@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/tensor.proto.
  */
 export const file_asktell_v1_tensor: GenFile = /*@__PURE__*/
-  fileDesc("Chdhc2t0ZWxsL3YxL3RlbnNvci5wcm90bxIKYXNrdGVsbC52MSJaCgpUZW5zb3JTcGVjEgwKBG5hbWUYASABKAkSDQoFc2hhcGUYAiADKAMSIAoFZHR5cGUYAyABKA4yES5hc2t0ZWxsLnYxLkR0eXBlEg0KBWdyb3VwGAQgASgJImYKBlRlbnNvchIMCgRuYW1lGAEgASgJEiAKBWR0eXBlGAIgASgOMhEuYXNrdGVsbC52MS5EdHlwZRIMCgRkYXRhGAMgASgMEg4KBm9mZnNldBgEIAEoAxIOCgZsZW5ndGgYBSABKAMiTQoHVGVuc29ycxIjCgd0ZW5zb3JzGAEgAygLMhIuYXNrdGVsbC52MS5UZW5zb3ISDwoHdmVyc2lvbhgCIAEoAxIMCgRiYXNlGAMgASgDKpIBCgVEdHlwZRIVChFEVFlQRV9VTlNQRUNJRklFRBAAEg0KCURUWVBFX0YzMhABEg0KCURUWVBFX0Y2NBACEg4KCkRUWVBFX0JGMTYQAxINCglEVFlQRV9GMTYQBBIUChBEVFlQRV9CTE9DS19JTlQ4EAUSDgoKRFRZUEVfU0lHThAGEg8KC0RUWVBFX1RPUF9LEAdiBnByb3RvMw");
+  fileDesc("Chdhc2t0ZWxsL3YxL3RlbnNvci5wcm90bxIKYXNrdGVsbC52MSJaCgpUZW5zb3JTcGVjEgwKBG5hbWUYASABKAkSDQoFc2hhcGUYAiADKAMSIAoFZHR5cGUYAyABKA4yES5hc2t0ZWxsLnYxLkR0eXBlEg0KBWdyb3VwGAQgASgJIooBCgZUZW5zb3ISDAoEbmFtZRgBIAEoCRIgCgVkdHlwZRgCIAEoDjIRLmFza3RlbGwudjEuRHR5cGUSDAoEZGF0YRgDIAEoDBIOCgZvZmZzZXQYBCABKAMSDgoGbGVuZ3RoGAUgASgDEiIKBnNoYXJlZBgGIAEoCzISLmFza3RlbGwudjEuRXh0ZW50IkoKBkV4dGVudBIMCgRzbG90GAEgASgFEhIKCmdlbmVyYXRpb24YAiABKAMSDgoGb2Zmc2V0GAMgASgDEg4KBmxlbmd0aBgEIAEoAyJNCgdUZW5zb3JzEiMKB3RlbnNvcnMYASADKAsyEi5hc2t0ZWxsLnYxLlRlbnNvchIPCgd2ZXJzaW9uGAIgASgDEgwKBGJhc2UYAyABKAMqkgEKBUR0eXBlEhUKEURUWVBFX1VOU1BFQ0lGSUVEEAASDQoJRFRZUEVfRjMyEAESDQoJRFRZUEVfRjY0EAISDgoKRFRZUEVfQkYxNhADEg0KCURUWVBFX0YxNhAEEhQKEERUWVBFX0JMT0NLX0lOVDgQBRIOCgpEVFlQRV9TSUdOEAYSDwoLRFRZUEVfVE9QX0sQB2IGcHJvdG8z");
 
 /**
  * A tensor of a manifest: what a session over tensors optimizes.
@@ -89,6 +89,13 @@ export type Tensor = Message<"asktell.v1.Tensor"> & {
    * @generated from field: int64 length = 5;
    */
   length: bigint;
+
+  /**
+   * Where the bytes of `data` lie instead: in the memory that the call names.
+   *
+   * @generated from field: asktell.v1.Extent shared = 6;
+   */
+  shared?: Extent | undefined;
 };
 
 /**
@@ -97,6 +104,44 @@ export type Tensor = Message<"asktell.v1.Tensor"> & {
  */
 export const TensorSchema: GenMessage<Tensor> = /*@__PURE__*/
   messageDesc(file_asktell_v1_tensor, 1);
+
+/**
+ * Bytes in a slot of shared memory.
+ *
+ * @generated from message asktell.v1.Extent
+ */
+export type Extent = Message<"asktell.v1.Extent"> & {
+  /**
+   * @generated from field: int32 slot = 1;
+   */
+  slot: number;
+
+  /**
+   * What the slot must hold. A slot that has been filled with something else since is never read.
+   *
+   * @generated from field: int64 generation = 2;
+   */
+  generation: bigint;
+
+  /**
+   * From the first byte behind the slot's header.
+   *
+   * @generated from field: int64 offset = 3;
+   */
+  offset: bigint;
+
+  /**
+   * @generated from field: int64 length = 4;
+   */
+  length: bigint;
+};
+
+/**
+ * Describes the message asktell.v1.Extent.
+ * Use `create(ExtentSchema)` to create a new message.
+ */
+export const ExtentSchema: GenMessage<Extent> = /*@__PURE__*/
+  messageDesc(file_asktell_v1_tensor, 2);
 
 /**
  * @generated from message asktell.v1.Tensors
@@ -127,7 +172,7 @@ export type Tensors = Message<"asktell.v1.Tensors"> & {
  * Use `create(TensorsSchema)` to create a new message.
  */
 export const TensorsSchema: GenMessage<Tensors> = /*@__PURE__*/
-  messageDesc(file_asktell_v1_tensor, 2);
+  messageDesc(file_asktell_v1_tensor, 3);
 
 /**
  * How the elements of a tensor lie in bytes: packed, row-major, little-endian. The last three keep only part of them: for
