@@ -5,6 +5,7 @@ import { parseConfig } from '../../core/schema.js'
 import type { Problem } from '../../core/space.js'
 import { totalElements } from '../../core/tensor.js'
 import type { Tree } from '../../core/tree.js'
+import { method as ehvi } from '../bayes/ehvi.js'
 import { method as gp } from '../bayes/gp.js'
 import { method as gpBo } from '../bayes/gp-bo.js'
 import { method as tpe } from '../bayes/tpe.js'
@@ -19,7 +20,7 @@ import { encodingOf } from '../space/encoding.js'
 export type Inner = Method<any, Tree>
 
 export const INNER: { readonly [id: string]: Inner } = Object.fromEntries(
-  ([gp, gpBo, tpe, cmaEs, geneticMixed, nsga2, nsga3, random] as unknown as Inner[]).map((m) => [m.id, m]),
+  ([ehvi, gp, gpBo, tpe, cmaEs, geneticMixed, nsga2, nsga3, random] as unknown as Inner[]).map((m) => [m.id, m]),
 )
 
 /** A method that runs until so many values are told; the last one of a plan has no end. */
@@ -36,6 +37,8 @@ const MAX_MODEL_DIMENSION = 40
 export const MODEL_EVALUATIONS = 30
 const MODEL_LEAST = 100
 const MODEL_MOST = 600
+/** Evaluations for models of several objectives, which take several times as long. */
+const MODEL_FRONT = 200
 /** Coordinates of tensors that CMA-ES learns a full covariance of. */
 const MAX_FULL = 200
 
@@ -67,13 +70,15 @@ export function planFor(problem: Problem, maxEvaluations = Number.POSITIVE_INFIN
     const id = objectives.length > 3 ? 'nsga3' : 'nsga2'
     const small = Number.isFinite(maxEvaluations) && maxEvaluations < 1000
     const config = small ? { populationSize: Math.max(8, 4 * Math.round(Math.sqrt(maxEvaluations) / 4)) } : {}
-    return {
-      stages: suited(
-        [last(id, `${objectives.length} objectives: a population spreads over the front`, config)],
-        problem,
-      ),
-      local: false,
+    const model = {
+      id: 'ehvi',
+      config: {},
+      until: MODEL_FRONT,
+      why: `${objectives.length} objectives and few values: each has a model`,
     }
+    const population = last(id, `${objectives.length} objectives: a population spreads over the front`, config)
+    const stages = n <= MAX_MODEL_DIMENSION ? [model, population] : [population]
+    return { stages: suited(stages, problem), local: false }
   }
   const model = Math.min(maxEvaluations, MODEL_MOST, Math.max(MODEL_LEAST, MODEL_EVALUATIONS * n))
   if (constraints.length) {

@@ -56,10 +56,11 @@ describe('the choice', () => {
     expect(stages(problemOf([...floats(2), kind]))).not.toContain('cma-es')
     expect(stages(problemOf([order]))).toContain('genetic')
     expect(stages(problemOf(floats(100)))[0]).toBe('cma-es')
-    expect(stages(problemOf(floats(2), 2))).toEqual(['nsga2'])
-    expect(stages(problemOf(floats(2), 4))).toEqual(['nsga3'])
+    expect(stages(problemOf(floats(2), 2))).toEqual(['ehvi', 'nsga2'])
+    expect(stages(problemOf(floats(2), 4))).toEqual(['ehvi', 'nsga3'])
+    expect(stages(problemOf(floats(50), 2))).toEqual(['nsga2'])
     expect(stages(problemOf(floats(2), 1, ['c']))[0]).toBe('gp-bo')
-    expect(planFor(problemOf(floats(2), 2), 100).stages[0].config).toEqual({ populationSize: 12 })
+    expect(planFor(problemOf(floats(2), 2), 100).stages[1].config).toEqual({ populationSize: 12 })
   })
 
   it('says with every query who asks and why, and counts what each has won', () => {
