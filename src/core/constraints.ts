@@ -176,7 +176,10 @@ function compileExpression(text: string, space: SearchSpace): Compiled {
 function compile(constraint: SpaceConstraint, space: SearchSpace): Compiled {
   if (constraint.type === 'expression') return compileExpression(constraint.expression, space)
   if (constraint.type === 'linear') {
-    const terms = Object.entries(constraint.coefficients)
+    // In the order of the space: that of a map is lost on the wire.
+    const { coefficients } = constraint
+    const names = space.parameters.map(({ name }) => name).filter((name) => Object.hasOwn(coefficients, name))
+    const terms = names.map((name) => [name, coefficients[name]] as const)
     const { bound } = constraint
     const text = `${terms.map(([name, a]) => `${a}*${name}`).join(' + ')} <= ${bound}`
     const holds = (p: Params) => {
@@ -188,7 +191,7 @@ function compile(constraint: SpaceConstraint, space: SearchSpace): Compiled {
       }
       return sum <= bound + SLACK * size
     }
-    return { names: terms.map(([name]) => name), holds, text: `"${text}"` }
+    return { names, holds, text: `"${text}"` }
   }
   const when = Object.entries(constraint.when)
   return {

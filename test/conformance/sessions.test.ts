@@ -22,9 +22,11 @@ async function play(id: string, answer: TestProblem['answer'], most: number) {
     expect(queries.length).toBeGreaterThan(0)
     for (const query of queries) {
       const views = new Map<string, Tensors>()
-      for (const point of query.points)
-        if (point.kind === 'view')
-          views.set(point.name, (await sessions.view(id, point.name, structuredClone<Tensors>))!)
+      for (const point of query.points) {
+        // What is made of seeds begins from the iterate.
+        const name = point.kind === 'view' ? point.name : point.kind === 'seeded' ? 'x' : undefined
+        if (name) views.set(name, (await sessions.view(id, name, structuredClone<Tensors>))!)
+      }
       const observation = answer(query, (name) => views.get(name)!)
       await sessions.step(id, { observations: [observation], count: 0 })
       told++
