@@ -15,11 +15,12 @@ import { intake } from './rows/intake.js'
 import { kernel } from './rows/kernel.js'
 import { messages } from './rows/messages.js'
 import { shared } from './rows/shared.js'
+import { start } from './rows/start.js'
 import { step } from './rows/step.js'
 import { study } from './rows/study.js'
 import { suggest } from './rows/suggest.js'
 
-const ROWS: readonly Row[] = [kernel, step, shared, encodings, intake, messages, study, suggest]
+const ROWS: readonly Row[] = [kernel, step, shared, encodings, intake, messages, start, study, suggest]
 const QUICK: Effort = { least: 3, most: 3, seconds: 10 }
 const FULL: Effort = { least: 7, most: 41, seconds: 90 }
 

@@ -18,7 +18,7 @@ export async function startAsktell(...further: string[]): Promise<AsktellServer>
   const remove = () => rmSync(data, { recursive: true, force: true })
   atEnd.push(remove)
   const options = process.env.ASKTELL_BENCH_NODE?.split(' ') ?? []
-  const cli = join(ROOT, 'dist', 'src', 'cli', 'main.js')
+  const cli = join(ROOT, 'dist', 'bin', 'asktell.js')
   const flags = ['--grpc-port', '0', '--http-port', '0', '--data-dir', data, '--log-level', 'warn', ...further]
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ASKTELL_')))
   const child = new Child(process.execPath, [...options, cli, 'serve', '--json', ...flags], env)

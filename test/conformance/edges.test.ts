@@ -63,7 +63,7 @@ describe.each(methods.map((method) => [method.id, method] as const))('%s', (_, m
       count: 0,
     })
     const estimate = await sessions.estimate(id)
-    expect(estimate.points.length).toBeGreaterThan(0)
+    expect(estimate.points.map(({ point }) => point.kind === 'params' && point.params)).toContainEqual(points[0])
   })
 
   it.each([

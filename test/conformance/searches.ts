@@ -27,7 +27,9 @@ export async function play(sessions: Sessions, id: string, rounds: number, f: (p
   const { objectives } = (await sessions.get(id)).problem
   const asked: LeasedQuery[] = []
   for (let i = 0; i < rounds; i++) {
-    const { queries } = await sessions.step(id, { count: 2 })
+    const { queries, short, state } = await sessions.step(id, { count: 2 })
+    if (queries.length < 2 && !short?.reason && state !== 'done')
+      throw new Error('fewer queries than asked for, and no word why')
     for (const query of queries) {
       asked.push(query)
       const told = paramsOf(query).map(f)

@@ -1,5 +1,5 @@
 /** Turns a plain function into an oracle that answers a method's queries. */
-import { addMove } from '../../src/core/directions.js'
+import { SeededIterate } from '../../clients/typescript/src/seeded.js'
 import type { Estimate } from '../../src/core/method.js'
 import type {
   Curvature,
@@ -133,10 +133,8 @@ export function testProblem(name: string, definition: Definition, options: Probl
   const resolve = (point: Point, view: ResolveView): Point => {
     if (point.kind === 'view') return { kind: 'tensors', tensors: view(point.name) }
     if (point.kind !== 'seeded') return point
-    const start = (x: FloatArray) => (point.alone ? x.slice().fill(0) : x.slice())
-    const tensors = Object.fromEntries(Object.entries(view('x')).map(([key, x]) => [key, start(x)]))
-    addMove(tensors, point.move)
-    return { kind: 'tensors', tensors }
+    const { move, alone = false } = point
+    return { kind: 'tensors', tensors: new SeededIterate(view('x')).at({ seeded: { move, alone } }) }
   }
 
   const scaled = (tensors: Tensors): Tensors => {

@@ -240,7 +240,8 @@ export function generationsMethod<C extends Batched, S extends Tree>(
       const best = bestEstimate(progress, run.problem)
       const { x, metrics } = preset.estimate?.(run, own) ?? {}
       const told = { generation: generation.index, populationSize: generation.values.length, ...metrics }
-      if (!x) return { ...best, metrics: told }
+      // Until a generation is complete an iterate is where the search starts, whatever was told.
+      if (!x || (generation.index === 0 && best.points.length > 0)) return { ...best, metrics: told }
       return { kind: 'iterate', points: [{ point: boxFor(run).point(x) }], step: progress.told, metrics: told }
     },
   })
