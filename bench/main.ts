@@ -13,14 +13,28 @@ import type { Options, Row } from './lib/row.js'
 import { encodings } from './rows/encodings.js'
 import { intake } from './rows/intake.js'
 import { kernel } from './rows/kernel.js'
+import { memory } from './rows/memory.js'
 import { messages } from './rows/messages.js'
+import { sessions } from './rows/sessions.js'
 import { shared } from './rows/shared.js'
 import { start } from './rows/start.js'
 import { step } from './rows/step.js'
 import { study } from './rows/study.js'
 import { suggest } from './rows/suggest.js'
 
-const ROWS: readonly Row[] = [kernel, step, shared, encodings, intake, messages, start, study, suggest]
+const ROWS: readonly Row[] = [
+  kernel,
+  step,
+  sessions,
+  memory,
+  shared,
+  encodings,
+  intake,
+  messages,
+  start,
+  study,
+  suggest,
+]
 const QUICK: Effort = { least: 3, most: 3, seconds: 10 }
 const FULL: Effort = { least: 7, most: 41, seconds: 90 }
 

@@ -49,6 +49,10 @@ export class Child {
     this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]()
   }
 
+  get pid(): number {
+    return this.process.pid as number
+  }
+
   /** The next line. */
   async read<T = number>(): Promise<T> {
     for (;;) {

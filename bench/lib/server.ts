@@ -7,7 +7,7 @@ import { Dtype } from '../../clients/typescript/src/gen/asktell/v1/tensor_pb.js'
 import { Client } from '../../clients/typescript/src/index.js'
 import { atEnd, Child, ROOT } from './process.js'
 
-export type AsktellServer = { port: number; client: Client; close(): Promise<void> }
+export type AsktellServer = { port: number; pid: number; client: Client; close(): Promise<void> }
 
 /**
  * All settings are the defaults. The data directory lies beside the build and not in /tmp, which may be memory: a flush
@@ -26,6 +26,7 @@ export async function startAsktell(...further: string[]): Promise<AsktellServer>
   const client = new Client(`127.0.0.1:${grpcPort}`, { timeout: 600 })
   return {
     port: grpcPort,
+    pid: child.pid,
     client,
     async close() {
       client.close()

@@ -6,6 +6,7 @@
  *   load echo-server                                    prints its port; the raw TCP limit
  *   load echo   port request reply count                count times request bytes up, then reply bytes down
  *   load step   port path kind session elements count   remote gradient steps on one stream, each after the last answer
+ *   load steps  port path session sessions elements count   as many steps by streams of session0, session1, ... at once
  *   load shared port path session elements memory file stride count   the same steps with tensors in shared memory
  *   load intake port path session elements              one gradient in chunks of 1 MiB, and a step that cancels it
  *   load unary  port path session sessions callers count   tell and ask, one call each; session0, session1, ...
@@ -377,6 +378,24 @@ static void chunk_head(Buf *out, const char *id, size_t at, size_t bytes) {
   varint(out, 2 << 3 | 2), varint(out, k.n + bytes);
   put(out, k.at, k.n);
 }
+/* A step that tells a gradient of one message: what goes before its bytes, as the clients send what is no longer than a chunk. */
+static void inline_head(Buf *out, const char *session, const char *id, size_t bytes) {
+  static Buf b, t, m, o;
+  t.n = m.n = o.n = out->n = 0;
+  /* data last at each level, so that it is not copied */
+  field_text(&t, 1, "w"), varint(&t, 3 << 3 | 2), varint(&t, bytes);
+  varint(&m, 1 << 3 | 2), varint(&m, t.n + bytes), put(&m, t.at, t.n);
+  field_text(&o, 1, id), varint(&o, GRADIENTS << 3 | 2), varint(&o, m.n + bytes), put(&o, m.at, m.n);
+  step_request(&b, session, "", NOTHING, 0);
+  varint(&b, 2 << 3 | 2), varint(&b, o.n + bytes), put(&b, o.at, o.n);
+  varint(out, 1 << 3 | 2), varint(out, b.n + bytes), put(out, b.at, b.n);
+}
+static void send_inline(Conn *c, Stream *s, const char *session, const char *id, const uint8_t *bytes, size_t n) {
+  static Buf head;
+  inline_head(&head, session, id, n);
+  struct iovec parts[2] = {{head.at, head.n}, {(void *)bytes, n}};
+  send_message(c, s, parts, 2, 0);
+}
 static void send_gradient(Conn *c, Stream *s, const char *id, const uint8_t *bytes, size_t n) {
   static Buf head;
   for (size_t at = 0; at < n; at += MIB) {
@@ -466,6 +485,8 @@ static void step(int port, const char *path, const char *kind, const char *sessi
     } else if (i == -2) {
       step_request(&b, session, "", NOTHING, 1);
       send_buffer(&c, s, &b, 0);
+    } else if (elements * 4 <= MIB) {
+      send_inline(&c, s, session, query, g, elements * 4);
     } else {
       send_gradient(&c, s, query, g, elements * 4);
       step_request(&b, session, query, CHUNKED, 1);
@@ -482,6 +503,61 @@ static void step(int port, const char *path, const char *kind, const char *sessi
   step_request(&b, session, query, CANCEL, 1);
   send_buffer(&c, s, &b, 1);
   await_message(&c, s);
+}
+
+typedef struct {
+  char session[80], query[80];
+  double from;
+} Caller;
+
+/* Steps of many sessions at once: each has a stream, and sends its next gradient as soon as its last is answered. */
+static void steps(int port, const char *path, const char *session, int sessions, size_t elements, int count) {
+  Conn c;
+  Buf b = {0};
+  Caller *caller = calloc(sessions, sizeof(Caller));
+  uint8_t *g = gradient(elements);
+  open_connection(&c, port, sessions);
+  double begun = 0, ended = 0;
+  for (int phase = 0; phase < 3; phase++) {
+    int left = phase == 1 ? count - sessions : 0, open = sessions;
+    if (phase == 1) begun = now();
+    for (int i = 0; i < sessions; i++) {
+      Stream *s = &c.streams[i];
+      if (phase == 0) {
+        snprintf(caller[i].session, sizeof caller[i].session, "%s%d", session, i);
+        open_stream(&c, s, path);
+      }
+      caller[i].from = now();
+      if (phase == 1) {
+        send_inline(&c, s, caller[i].session, caller[i].query, g, elements * 4);
+        continue;
+      }
+      step_request(&b, caller[i].session, caller[i].query, phase == 0 ? NOTHING : CANCEL, 1);
+      send_buffer(&c, s, &b, phase == 2);
+    }
+    char *idle = calloc(1, sessions);
+    while (open > 0) {
+      for (int i = 0; i < sessions; i++) {
+        Stream *s = &c.streams[i];
+        if (idle[i]) continue;
+        if (s->ended && !complete(s)) die("a call ended without an answer: the server refused it");
+        if (!complete(s)) continue;
+        if (phase < 2 && s->in.n < elements * 4) die("an answer without the parameters");
+        if (phase == 1) times[taken++] = now() - caller[i].from;
+        if (phase < 2) read_query(s, caller[i].query);
+        s->in.n = 0;
+        if (left > 0) {
+          left--;
+          caller[i].from = now();
+          send_inline(&c, s, caller[i].session, caller[i].query, g, elements * 4);
+        } else idle[i] = 1, open--;
+      }
+      if (open > 0) receive(&c);
+    }
+    free(idle);
+    if (phase == 1) ended = now();
+  }
+  report(ended - begun);
 }
 
 /* Bytes in a slot of shared memory; its first 8 are the generation of what it holds. */
@@ -564,11 +640,6 @@ static void intake(int port, const char *path, const char *session, size_t eleme
   report(times[0]);
 }
 
-typedef struct {
-  char session[80], query[80];
-  double from;
-} Caller;
-
 /* Tell and ask by many callers at once on one connection. Phases: the first ask, the count that is timed, the end. */
 static void messages(int port, const char *path, const char *session, int sessions, int callers, int count, int unary) {
   Conn c;
@@ -628,6 +699,8 @@ int main(int argc, char **argv) {
   times = calloc(count + 1, sizeof(double));
   if (strcmp(mode, "echo") == 0 && given == 4) echo(atoi(a[0]), atoll(a[1]), atoll(a[2]), count);
   else if (strcmp(mode, "step") == 0 && given == 6) step(atoi(a[0]), a[1], a[2], a[3], atoll(a[4]), count);
+  else if (strcmp(mode, "steps") == 0 && given == 6)
+    steps(atoi(a[0]), a[1], a[2], atoi(a[3]), atoll(a[4]), count);
   else if (strcmp(mode, "shared") == 0 && given == 8)
     shared(atoi(a[0]), a[1], a[2], atoll(a[3]), a[4], a[5], atoll(a[6]), count);
   else if (strcmp(mode, "intake") == 0 && given == 4) intake(atoi(a[0]), a[1], a[2], atoll(a[3]));

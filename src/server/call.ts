@@ -130,22 +130,31 @@ export class Dispatcher {
 export const isStream = (answer: Message | AsyncIterable<Message>): answer is AsyncIterable<Message> =>
   Symbol.asyncIterator in answer
 
-async function* watched(
+/** What comes from `source`, with a word on how it ended. By hand: a generator per layer costs more than a small step. */
+function watched(
   source: AsyncIterable<Message>,
   end: (error?: AsktellError) => void,
   failed: (thrown: unknown) => AsktellError,
-): AsyncGenerator<Message> {
-  let error: AsktellError | undefined
-  let finished = false
-  try {
-    yield* source
-    finished = true
-  } catch (thrown) {
-    throw (error = failed(thrown))
-  } finally {
-    // Left early: the reader went away.
-    if (!error) end(finished ? undefined : new AsktellError('CANCELLED', 'the caller went away'))
+): AsyncIterable<Message> {
+  const iterator = source[Symbol.asyncIterator]()
+  const watching: AsyncIterator<Message> = {
+    async next() {
+      try {
+        const result = await iterator.next()
+        if (result.done) end()
+        return result
+      } catch (thrown) {
+        throw failed(thrown)
+      }
+    },
+    /** Left early: the reader went away. */
+    async return() {
+      await iterator.return?.()
+      end(new AsktellError('CANCELLED', 'the caller went away'))
+      return { done: true, value: undefined }
+    },
   }
+  return { [Symbol.asyncIterator]: () => watching }
 }
 
 /**
@@ -168,25 +177,38 @@ export function linked(...signals: AbortSignal[]): { signal: AbortSignal; releas
 }
 
 /** What comes from `source` until `signal` aborts; then fails with `reason()`, also in the middle of a wait. */
-export async function* until<T>(source: AsyncIterable<T>, signal: AbortSignal, reason: () => Error): AsyncGenerator<T> {
+export function until<T>(source: AsyncIterable<T>, signal: AbortSignal, reason: () => Error): AsyncIterableIterator<T> {
   const iterator = source[Symbol.asyncIterator]()
   let stop = () => {}
   const abort = () => stop()
   signal.addEventListener('abort', abort)
-  try {
-    for (;;) {
-      // No Promise.race with one promise for all rounds: that would keep every item until the end of the stream.
-      const result = await new Promise<IteratorResult<T>>((resolve, reject) => {
-        stop = () => reject(reason())
-        if (signal.aborted) stop()
-        else iterator.next().then(resolve, reject)
-      })
-      if (result.done) return
-      yield result.value
-    }
-  } finally {
+  const leave = () => {
     signal.removeEventListener('abort', abort)
     // Not awaited: a source that is still waiting would hold back the end.
     void iterator.return?.()?.catch(() => {})
+  }
+  const next = () =>
+    // No Promise.race with one promise for all rounds: that would keep every item until the end of the stream.
+    new Promise<IteratorResult<T>>((resolve, reject) => {
+      const fail = (error: unknown) => {
+        leave()
+        reject(error)
+      }
+      stop = () => fail(reason())
+      if (signal.aborted) return stop()
+      iterator.next().then((result) => {
+        if (result.done) leave()
+        resolve(result)
+      }, fail)
+    })
+  return {
+    next,
+    async return() {
+      leave()
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
   }
 }

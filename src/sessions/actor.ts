@@ -10,7 +10,7 @@ import { type Loaded, load, stepOf } from './load.js'
 import { forgettable, Once } from './once.js'
 import { type Item, Outbox, type Request } from './outbox.js'
 import { Recent, type Revision } from './recent.js'
-import { type Head, headOf, packAnswer, packFrame, packInput, packRecord } from './record.js'
+import { type Answered, type Head, headOf, packAnswer, packFrame, packInput, packRecord } from './record.js'
 import type { Applied, Op, Session } from './session.js'
 
 type Job = { run(session: Session): Promise<void>; fail(error: unknown): void }
@@ -47,7 +47,7 @@ export class Actor {
   /** When the last snapshot was made, on the clock of the process. */
   private snapshotAt = performance.now()
   /** Answers of a session with snapshot durability, until the next snapshot writes them. */
-  private answers = new Map<string, Uint8Array>()
+  private answers = new Map<string, Answered>()
   private requestsSinceTrim = 0
   private requestsKept = 0
   /** Before this there is nothing to trim. */
@@ -61,7 +61,10 @@ export class Actor {
     loaded?: Loaded,
   ) {
     this.lastUsed = context.clock()
-    this.once = new Once(async (request) => this.answers.get(request) ?? context.store.request(id, request))
+    this.once = new Once(async (request) => {
+      const answered = this.answers.get(request)
+      return answered ? packAnswer(answered) : context.store.request(id, request)
+    })
     this.recent = new Recent(context.limits.events)
     this.outbox = new Outbox(id, context.store, {
       outdated: (revision) => this.outdated(revision),
@@ -179,6 +182,7 @@ export class Actor {
       const op = 'op' in prepared ? prepared.op : undefined
       const item: Item = {}
       let answer: A
+      let answered: Answered | undefined
       try {
         answer =
           'op' in prepared
@@ -186,8 +190,8 @@ export class Actor {
             : await prepared.answer
         if (requestId && (op || !quiet)) {
           const stored = work.stored ? work.stored(answer) : answer
-          const bytes = packAnswer({ digest, time, revision: session.revision, answer: stored })
-          item.requests = [{ id: requestId, bytes }]
+          answered = { digest, time, revision: session.revision, answer: stored }
+          if (!this.volatile) item.requests = [{ id: requestId, bytes: packAnswer(answered) }]
         }
         if (this.loaded?.session !== session) throw new AsktellError('STORE_FAILED', 'an earlier write failed')
       } catch (error) {
@@ -195,6 +199,7 @@ export class Actor {
         if (op && this.loaded?.session === session) this.forget()
         throw error
       }
+      if (requestId && answered && this.volatile) this.answers.set(requestId, answered)
       durable = this.keep(session, item, op)
       // It is awaited below; a failure in between must not count as unhandled.
       durable.catch(() => {})
@@ -247,7 +252,6 @@ export class Actor {
       if (item.record || item.requests) return this.outbox.stage(item)
       return this.outbox.settled()
     }
-    for (const { id, bytes } of item.requests ?? []) this.answers.set(id, bytes)
     if (item.head) this.head = item.head
     this.publish(item)
     if (op?.op === 'update') await (await this.snapshot(session, false)).written
@@ -320,17 +324,18 @@ export class Actor {
     this.loaded.tail = { records: 0, bytes: 0 }
     this.millis = 0
     this.snapshotAt = performance.now()
-    const requests = [...this.answers].map(([id, bytes]) => ({ id, bytes }))
+    const answers = [...this.answers]
+    this.requestsSinceTrim += answers.length
     const written = this.outbox
       .stage({
         snapshot: { revision: session.revision, bytes, durableStep },
         ...this.shorten(),
         head: headOf(session, this.loaded.journalBytes),
-        requests,
+        requests: answers.map(([id, answered]) => ({ id, bytes: packAnswer(answered) })),
         spare,
       })
       .then(() => {
-        for (const { id, bytes } of requests) if (this.answers.get(id) === bytes) this.answers.delete(id)
+        for (const [id, answered] of answers) if (this.answers.get(id) === answered) this.answers.delete(id)
       })
     written.catch(() => {})
     return { written }

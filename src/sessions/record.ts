@@ -105,9 +105,9 @@ export function unpackAnswer(bytes: Uint8Array): Answered {
 /** A hash of a request's body. Bulk arrays enter by their CRC32C, which costs no time next to reading them. */
 export const digest = (kind: string, body: unknown): string => hash('sha256', kind + canonical(body), 'base64')
 
-/** Plain data as text, the same whatever the order of fields. */
+/** Plain data as text, the same whatever the order of fields. Strings have their lengths before them and need no quotes. */
 function canonical(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'string') return `${value.length}"${value}`
   if (value === null || typeof value !== 'object') return String(value)
   if (ArrayBuffer.isView(value)) {
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
@@ -120,7 +120,7 @@ function canonical(value: unknown): string {
   }
   for (const key of Object.keys(value).sort()) {
     const field = (value as Record<string, unknown>)[key]
-    if (field !== undefined) text += `${JSON.stringify(key)}:${canonical(field)},`
+    if (field !== undefined) text += `${key.length}"${key}${canonical(field)},`
   }
   return `{${text}}`
 }

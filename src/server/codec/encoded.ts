@@ -38,15 +38,16 @@ export class Encoded {
 
   /** Writes the message as a frame of gRPC: a flag, four bytes of length, and the bytes. `done` once it is passed on. */
   writeTo(sink: Writable, done: (error?: Error | null) => void): void {
-    const header = Buffer.alloc(5)
-    header.writeUInt32BE(this.byteLength, 1)
     if (!this.parts.some(({ length }) => length >= SEPARATE)) {
       const frame = Buffer.allocUnsafe(5 + this.byteLength)
-      header.copy(frame)
+      frame[0] = 0
+      frame.writeUInt32BE(this.byteLength, 1)
       this.copy(frame, 5)
       sink.write(frame, done)
       return
     }
+    const header = Buffer.alloc(5)
+    header.writeUInt32BE(this.byteLength, 1)
     sink.cork()
     let small: Uint8Array[] = [header]
     for (const part of this.parts) {

@@ -21,6 +21,8 @@ export class GrpcCall {
   /** Who calls, once that is known. */
   principal = ''
   private readonly gone = new AbortController()
+  /** Ends the wait of messages that are on their way. */
+  private readonly sending = new Set<(error: Error) => void>()
   private readonly messages: Messages
   private timer?: NodeJS.Timeout
   private finished = false
@@ -35,7 +37,7 @@ export class GrpcCall {
     stream.on('error', () => {})
     stream.on('close', () => {
       clearTimeout(this.timer)
-      if (!this.finished) this.gone.abort(GONE)
+      if (!this.finished) this.leave()
     })
   }
 
@@ -81,10 +83,9 @@ export class GrpcCall {
     return new Promise((resolve, reject) => {
       if (this.finished || this.signal.aborted || this.stream.destroyed) return reject(GONE)
       this.begin()
-      const leave = () => reject(GONE)
-      this.signal.addEventListener('abort', leave, { once: true })
+      this.sending.add(reject)
       message.writeTo(this.stream, (error) => {
-        this.signal.removeEventListener('abort', leave)
+        this.sending.delete(reject)
         if (error) reject(error)
         else resolve()
       })
@@ -111,7 +112,13 @@ export class GrpcCall {
 
   private expire(): void {
     this.end(statusOf(new AsktellError('DEADLINE', 'the deadline of the call has passed')))
+    this.leave()
+  }
+
+  private leave(): void {
     this.gone.abort(GONE)
+    // A stream whose reader went away may never say what became of a write.
+    for (const reject of this.sending) reject(GONE)
   }
 }
 

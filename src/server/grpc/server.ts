@@ -140,8 +140,15 @@ function parse(method: DescMethod, bytes: Buffer): Message {
   }
 }
 
-async function* messages(method: DescMethod, call: GrpcCall): AsyncGenerator<Message> {
-  for (let bytes = await call.next(); bytes; bytes = await call.next()) yield parse(method, bytes)
+/** The caller's messages, once. */
+function messages(method: DescMethod, call: GrpcCall): AsyncIterable<Message> {
+  const iterator: AsyncIterator<Message> = {
+    async next() {
+      const bytes = await call.next()
+      return bytes ? { done: false, value: parse(method, bytes) } : { done: true, value: undefined }
+    },
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
 }
 
 function route(method: DescMethod, dispatcher: Dispatcher): Route {
