@@ -2,7 +2,6 @@
 /** The `asktell` command. */
 import { Command, CommanderError } from 'commander'
 import { version } from '../core/version.js'
-import { addSessionCommands } from './sessions.js'
 
 type Located = Error & { reason?: string; issues?: readonly { path: string; message: string }[] }
 
@@ -12,10 +11,11 @@ const program = new Command('asktell')
   .showHelpAfterError()
   .exitOverride()
 
-// The server's modules take half a second to load; commands that only talk to one should not wait for them.
+// The modules of the server take half a second to load, and those of the client a fifth: none waits for the other's.
 const [command] = process.argv.slice(2).filter((arg) => !arg.startsWith('-'))
-if (['serve', 'config', 'help', undefined].includes(command)) (await import('./serve.js')).addServeCommands(program)
-addSessionCommands(program)
+const serves = ['serve', 'config'].includes(command)
+if (serves || [undefined, 'help'].includes(command)) (await import('./serve.js')).addServeCommands(program)
+if (!serves) (await import('./sessions.js')).addSessionCommands(program)
 
 // A reader such as `head` that has seen enough is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -12,17 +12,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import {
-  type DescFile,
-  type DescMethod,
-  type DescService,
-  fromBinary,
-  type Message,
-  toBinary,
-} from '@bufbuild/protobuf'
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
-import { ReflectionService } from '@grpc/reflection'
-import { HealthImplementation } from 'grpc-health-check'
+import { type DescMethod, fromBinary, type Message } from '@bufbuild/protobuf'
 import { AsktellError } from '../../core/errors.js'
 import { Asktell } from '../../core/gen/asktell/v1/service_pb.js'
 import type { Authorizer } from '../auth.js'
@@ -31,8 +21,9 @@ import { Encoded } from '../codec/encoded.js'
 import type { Config } from '../config.js'
 import { requestId } from '../request-id.js'
 import type { Transport } from '../transport.js'
-import { GrpcJsServices, type Route } from './adapter.js'
+import type { Route } from './adapter.js'
 import { GrpcCall } from './call.js'
+import { StandardServices } from './standard.js'
 import { statusOf } from './status.js'
 
 /** Of a stream and of a connection: what may be on its way in before an answer comes back. */
@@ -40,14 +31,13 @@ const WINDOW_BYTES = 16 << 20
 const FRAME_BYTES = 1 << 20
 const KEEP_ALIVE_MS = 60_000
 
+type RouteOf = (path: string) => Route | undefined | Promise<Route | undefined>
+
 export async function startGrpc(config: Config, dispatcher: Dispatcher, authorizer: Authorizer): Promise<Transport> {
-  const names = ['', Asktell.typeName]
-  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING' as const])))
-  const standard = new GrpcJsServices(dispatcher.draining)
-  health.addToServer(standard as never)
-  reflection(Asktell).addToServer(standard as never)
-  const routes = new Map<string, Route>(standard.routes)
-  for (const method of Asktell.methods) routes.set(`/${Asktell.typeName}/${method.name}`, route(method, dispatcher))
+  const standard = new StandardServices(Asktell, dispatcher.draining)
+  const own = new Map<string, Route>()
+  for (const method of Asktell.methods) own.set(`/${Asktell.typeName}/${method.name}`, route(method, dispatcher))
+  const routeOf: RouteOf = (path) => own.get(path) ?? standard.route(path)
 
   const server = listener(config)
   const sessions = new Set<ServerHttp2Session>()
@@ -63,7 +53,7 @@ export async function startGrpc(config: Config, dispatcher: Dispatcher, authoriz
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  server.on('stream', (stream, headers) => void answer(stream, headers, routes, authorizer, config.maxMessageBytes))
+  server.on('stream', (stream, headers) => void answer(stream, headers, routeOf, authorizer, config.maxMessageBytes))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(config.grpcPort, config.host, () => {
@@ -74,9 +64,7 @@ export async function startGrpc(config: Config, dispatcher: Dispatcher, authoriz
 
   return {
     port: (server.address() as AddressInfo).port,
-    drain() {
-      for (const name of names) health.setStatus(name, 'NOT_SERVING')
-    },
+    drain: () => standard.drain(),
     close: (deadline) =>
       new Promise((resolve) => {
         // A session that is closing would wait for a peer that no longer reads.
@@ -105,7 +93,7 @@ function listener({ tls, maxConcurrentStreams }: Config): Http2Server {
 async function answer(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  routes: ReadonlyMap<string, Route>,
+  routeOf: RouteOf,
   authorizer: Authorizer,
   maxMessageBytes: number,
 ): Promise<void> {
@@ -118,7 +106,7 @@ async function answer(
   const call = new GrpcCall(stream, headers, maxMessageBytes)
   try {
     call.open(authorizer.check(path.slice(1), credentials(call)))
-    const run = routes.get(path)
+    const run = await routeOf(path)
     if (!run) throw new AsktellError('UNSUPPORTED', `there is no call ${path}`)
     await run(call)
     call.end()
@@ -173,17 +161,4 @@ function route(method: DescMethod, dispatcher: Dispatcher): Route {
     }
     await sent
   }
-}
-
-/** The descriptors that the code was generated from, and those that they import. */
-function reflection(service: DescService): ReflectionService {
-  const files = new Map<string, Buffer>()
-  const add = (file: DescFile) => {
-    if (files.has(file.name)) return
-    files.set(file.name, Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)))
-    file.dependencies.forEach(add)
-  }
-  add(service.file)
-  const definition = { [service.typeName]: { fileDescriptorProtos: [...files.values()] } }
-  return new ReflectionService(definition as never, { services: [service.typeName] })
 }
