@@ -85,8 +85,13 @@ function parameter(name: string, p: Parameter): MessageInitShape<typeof Paramete
     }
     case 'permutation':
       return { name, condition, type: { case: 'permutation', value: { choices: p.items.map(value) } } }
-    default:
+    case 'categorical':
+    case 'ordinal':
       return { name, condition, type: { case: p.type, value: { choices: p.choices.map(value) } } }
+    default: {
+      const tensor = ArrayBuffer.isView(p) ? ', and arrays in tensors({ ... })' : ''
+      throw new TypeError(`space.${name}: expected float(), int(), categorical(), ordinal() or permutation()${tensor}`)
+    }
   }
 }
 

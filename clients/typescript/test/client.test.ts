@@ -56,6 +56,13 @@ describe('spaces and queries', () => {
     expect((await session.estimate()).points[0].values[0]).toBe(best)
   })
 
+  it('says where a space has what is no parameter', async () => {
+    const wrong = { learningRate: float(0, 1), w: new Float32Array(3) } as never
+    await expect(client.createSession({ method: 'random', space: wrong, direction: 'minimize' })).rejects.toThrow(
+      /^space\.w: expected float\(\).*tensors/,
+    )
+  })
+
   it('analyzes the trials of a session', async () => {
     const session = await client.createSession({ method: 'random', space, direction: 'minimize', seed: 1 })
     const { queries } = await session.ask(24)

@@ -48,18 +48,28 @@ export class Encoded {
     }
     const header = Buffer.alloc(5)
     header.writeUInt32BE(this.byteLength, 1)
-    sink.cork()
+    const pieces: Uint8Array[] = []
     let small: Uint8Array[] = [header]
+    const join = () => {
+      // Never an empty piece: http2 lets go of all that was written with it while what is ahead of it is still on its way.
+      if (small.length > 0) pieces.push(Buffer.concat(small))
+      small = []
+    }
     for (const part of this.parts) {
       if (part.length < SEPARATE) {
         small.push(part)
         continue
       }
-      sink.write(Buffer.concat(small))
-      small = []
-      sink.write(part, () => giveBack(part))
+      join()
+      pieces.push(part)
     }
-    sink.write(Buffer.concat(small), done)
+    join()
+    sink.cork()
+    for (const [i, piece] of pieces.entries())
+      sink.write(piece, (error) => {
+        giveBack(piece)
+        if (i === pieces.length - 1) done(error)
+      })
     sink.uncork()
   }
 }
