@@ -17,6 +17,7 @@ import { method as bayesEhvi } from './bayes/ehvi.js'
 import { method as bayesGoUcb } from './bayes/go-ucb.js'
 import { method as bayesGpBo } from './bayes/gp-bo.js'
 import { method as bayesGp } from './bayes/gp.js'
+import { method as bayesSmac } from './bayes/smac.js'
 import { method as bayesTpe } from './bayes/tpe.js'
 import { method as bayesTurbo } from './bayes/turbo.js'
 import { method as evolutionCbo } from './evolution/cbo.js'
@@ -39,6 +40,7 @@ import { method as evolutionPso } from './evolution/pso.js'
 import { method as evolutionRuleSearch } from './evolution/rule-search.js'
 import { method as evolutionSnes } from './evolution/snes.js'
 import { method as evolutionXnes } from './evolution/xnes.js'
+import { method as localSearchBobyqa } from './local-search/bobyqa.js'
 import { method as localSearchPowell } from './local-search/powell.js'
 import { method as onlineFollowerRobust } from './online/follower-robust.js'
 import { method as onlineFtrlGlm } from './online/ftrl-glm.js'
@@ -91,6 +93,7 @@ export const methods: readonly AnyMethod[] = [
   bayesGoUcb,
   bayesGpBo,
   bayesGp,
+  bayesSmac,
   bayesTpe,
   bayesTurbo,
   evolutionCbo,
@@ -113,6 +116,7 @@ export const methods: readonly AnyMethod[] = [
   evolutionRuleSearch,
   evolutionSnes,
   evolutionXnes,
+  localSearchBobyqa,
   localSearchPowell,
   onlineFollowerRobust,
   onlineFtrlGlm,

@@ -3,24 +3,15 @@
  * Hyperparameter Importance", ICML 2014, algorithm 2 and eq. 5 to 7. Of each tree the share of its variance over the unit cube
  * that the marginal of one coordinate has; the mean over the trees.
  *
- * The forest is L. Breiman's, "Random Forests", Machine Learning 45, 2001: bootstrap samples, every coordinate tried at every
- * split, leaves down to one trial. Parameters that are not active lie in the middle of their axis.
+ * The forest is that of bayes/forest.ts: bootstrap samples, every coordinate tried at every split, thresholds halfway, leaves
+ * down to one trial. Parameters that are not active lie in the middle of their axis.
  */
 import { Rng, rngStream } from '../../core/rng.js'
 import type { SearchSpace } from '../../core/space.js'
+import { growForest, type Tree } from '../bayes/forest.js'
 import { offsetsOf, type ToldTrial } from './trials.js'
 
-/** Nodes of a regression tree; `feature` is -1 at leaves. What is at most `threshold` goes left. */
-export type Tree = {
-  feature: number[]
-  threshold: number[]
-  left: number[]
-  right: number[]
-  value: number[]
-}
-
 const TREES = 64
-const MAX_DEPTH = 64
 /** Trials that trees are grown from; of more, evenly spaced ones. */
 const MAX_ROWS = 1000
 
@@ -38,14 +29,7 @@ export function fanova(
   const largest = losses.reduce((most, loss) => Math.max(most, Math.abs(loss)), 0) || 1
   const values = rows.map((i) => losses[i] / largest)
   const d = points[0]?.length ?? 0
-  const trees = Array.from({ length: TREES }, () => {
-    const sample = rows.map(() => rng.integer(n))
-    return grow(
-      sample.map((i) => points[i]),
-      sample.map((i) => values[i]),
-    )
-  })
-  const shares = varianceShares(trees, d)
+  const shares = varianceShares(growForest(points, values, TREES, rng), d)
   const offsets = offsetsOf(space)
   return space.parameters
     .filter(({ type }) => type !== 'permutation')
@@ -103,53 +87,4 @@ function marginalVariance(leaves: readonly Leaf[], k: number, mean: number): num
     variance += (edges[i + 1] - edges[i]) * marginal ** 2
   }
   return variance
-}
-
-/** A tree down to leaves of equal values or equal points, each split where the squared error falls most. */
-export function grow(points: readonly Float64Array[], values: readonly number[]): Tree {
-  const tree: Tree = { feature: [], threshold: [], left: [], right: [], value: [] }
-  const add = (rows: readonly number[], depth: number): number => {
-    const node = tree.feature.length
-    const split = depth < MAX_DEPTH ? bestSplit(points, values, rows) : undefined
-    tree.feature.push(split?.feature ?? -1)
-    tree.threshold.push(split?.threshold ?? 0)
-    tree.value.push(rows.reduce((sum, i) => sum + values[i] / rows.length, 0))
-    tree.left.push(-1)
-    tree.right.push(-1)
-    if (split) {
-      const goesLeft = (i: number) => points[i][split.feature] <= split.threshold
-      tree.left[node] = add(rows.filter(goesLeft), depth + 1)
-      tree.right[node] = add(
-        rows.filter((i) => !goesLeft(i)),
-        depth + 1,
-      )
-    }
-    return node
-  }
-  add([...points.keys()], 0)
-  return tree
-}
-
-/** The split with the largest sum of (sum of values)^2 / count over both sides, halfway between neighbouring points. */
-function bestSplit(points: readonly Float64Array[], values: readonly number[], rows: readonly number[]) {
-  if (rows.every((i) => values[i] === values[rows[0]])) return undefined
-  const total = rows.reduce((sum, i) => sum + values[i], 0)
-  let best: { feature: number; threshold: number } | undefined
-  let most = Number.NEGATIVE_INFINITY
-  for (let k = 0; k < points[rows[0]].length; k++) {
-    const sorted = Int32Array.from(rows).sort((a, b) => points[a][k] - points[b][k])
-    let left = 0
-    for (let i = 0; i + 1 < sorted.length; i++) {
-      left += values[sorted[i]]
-      const [here, next] = [points[sorted[i]][k], points[sorted[i + 1]][k]]
-      if (here === next) continue
-      const gain = left ** 2 / (i + 1) + (total - left) ** 2 / (sorted.length - i - 1)
-      if (gain <= most) continue
-      const middle = here + (next - here) / 2
-      most = gain
-      // Of neighbours with no number between them the middle is the upper one.
-      best = { feature: k, threshold: middle < next ? middle : here }
-    }
-  }
-  return best
 }

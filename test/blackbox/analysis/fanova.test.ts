@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { analyze } from '../../../src/blackbox/analysis/analysis.js'
-import { grow, type Tree, varianceShares } from '../../../src/blackbox/analysis/fanova.js'
+import { varianceShares } from '../../../src/blackbox/analysis/fanova.js'
 import { planOf } from '../../../src/blackbox/analysis/request.js'
+import { grow, type Tree } from '../../../src/blackbox/bayes/forest.js'
 import type { Params, Problem } from '../../../src/core/space.js'
 
 type Golden = {
