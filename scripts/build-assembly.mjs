@@ -8,6 +8,7 @@ const MODULES = [
   { source: 'src/blackbox/linalg/assembly/index.ts', target: 'src/blackbox/linalg/linalg.gen.ts' },
   { source: 'src/core/assembly/finite.ts', target: 'src/core/finite.gen.ts' },
   { source: 'src/core/assembly/encodings.ts', target: 'src/core/encodings/kernels.gen.ts' },
+  { source: 'src/core/assembly/packing.ts', target: 'src/optimizers/engines/packing/kernels.gen.ts' },
 ]
 const OPTIONS = '-O3 --noAssert --runtime stub --importMemory --enable simd --use abort='.split(' ')
 

@@ -40,6 +40,12 @@ export const composition = {
     'Of x and the slots. auto: f64 when a tensor of the space is f64, else f32. The interpreter always uses f64. In ' +
       'f32 the squares of gradients overflow from 1.8e19.',
   ),
+  stateDtype: field(
+    z.enum(['full', 'bf16', 'int8']).default('full'),
+    'Of the slots between steps, moments and the like: as precision says, or fewer bytes, 2 or 1.02 per element. Rounded at ' +
+      'random, so that averages do not stop. x, points, averages of iterates, and tensors under 4096 elements stay as they are.',
+    { source: 'Dettmers et al. 2022, 8-bit optimizers via block-wise quantization' },
+  ),
   reportNorm: field(
     z.boolean().default(true),
     'Reports the norm of every gradient that the rule is given, at the cost of a reduction over it.',

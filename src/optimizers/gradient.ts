@@ -17,6 +17,7 @@ import type { Observation, Query, WantKind } from '../core/query.js'
 import { Rng, rngStream } from '../core/rng.js'
 import type { Problem, TensorsSpace } from '../core/space.js'
 import type { TensorSpec, Tensors } from '../core/tensor.js'
+import { treeBytes } from '../core/tree.js'
 import { answerOf, asksGradient, besides, wantsOf } from './answers.js'
 import { averagings } from './averaging.js'
 import { besideOf, checkConfig, kindsOf } from './check-config.js'
@@ -36,6 +37,7 @@ import {
   slotElements,
   spaceOf,
 } from './machine.js'
+import { packedElements } from './packing.js'
 import { parametrized } from './parametrized.js'
 import { type Common, program, type RuleOf } from './step-program.js'
 import type { Asked } from './transforms/transform.js'
@@ -211,7 +213,11 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
           ...state.driver.reports,
           ...host?.reports?.(run.config, state.kept),
           gradients: state.received,
-          slotElements: slotElements(state.slots) + slotElements(state.kept),
+          slotElements:
+            slotElements(state.slots) +
+            packedElements(state.packed ?? {}, spaceOf(run.problem).tensors) +
+            slotElements(state.kept),
+          slotBytes: treeBytes(state.slots) + treeBytes(state.packed) + treeBytes(state.kept),
         },
       }
     },

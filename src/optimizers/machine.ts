@@ -7,7 +7,8 @@ import { cloneTree, type Tree } from '../core/tree.js'
 import { type At, type Composition, compose, decayOf, NOTHING_TOLD, type Piece, type Told } from './compose.js'
 import type { Ask, Drive, DriverState } from './drivers/driver.js'
 import { drivers } from './drivers/index.js'
-import type { Kernel, Slots } from './engines/engine.js'
+import type { Kernel, KernelRun, Packing, Packs, Slots } from './engines/engine.js'
+import { packingIn, packingOf } from './packing.js'
 import { projection, projector } from './projection.js'
 import { schedules } from './schedules/index.js'
 import { type Common, kernelOf, program, type RuleOf, transforming } from './step-program.js'
@@ -18,6 +19,8 @@ type Arrays = { [tensor: string]: FloatArray }
 export type GradientState = {
   x: Arrays
   slots: Slots
+  /** Slots in fewer bytes, where the config has some packed; they are not among the others. */
+  packed?: Packs
   /** Steps taken. */
   t: number
   /** Sum of the learning rates of all steps. */
@@ -108,6 +111,10 @@ export class Machine<C extends Common> implements Drive {
   get rng() {
     return new Rng(this.data.rng)
   }
+  /** What is packed in the state, whatever the config has become. */
+  private get packing(): Packing | undefined {
+    return packingIn(this.session.config, this.data.packed)
+  }
   get learningRate() {
     return this.at().learningRate
   }
@@ -116,10 +123,12 @@ export class Machine<C extends Common> implements Drive {
   static allocate<C extends Common>(
     rule: RuleOf<C>,
     session: Run<C>,
-  ): Pick<GradientState, 'x' | 'slots' | 'driver' | 'answer'> {
+  ): Pick<GradientState, 'x' | 'slots' | 'packed' | 'driver' | 'answer'> {
     const space = spaceOf(session.problem)
-    const { kernel, composition } = compiled(session, 'step', () => program(rule, session.config, space))
-    const { x, slots } = kernel.allocate()
+    const { kernel, composition } = compiled(session, 'step', packingOf(rule, session.config, space), () =>
+      program(rule, session.config, space),
+    )
+    const { x, slots, packed } = kernel.allocate()
     for (const [name, values] of Object.entries(space.initial ?? {})) x[name].set(values)
     for (const [slot, fill] of Object.entries(composition.fill))
       for (const tensor of space.tensors) slots[slot][tensor.name].fill(fill(tensor))
@@ -127,7 +136,8 @@ export class Machine<C extends Common> implements Drive {
     const zeros = (): Arrays =>
       Object.fromEntries(Object.entries(x).map(([name, array]) => [name, array.slice().fill(0)]))
     const points = Object.fromEntries(names.map((name) => [name, zeros()]))
-    return { x, slots, driver: { phase: '', shard: 0, points }, answer: composition.answer }
+    const driver = { phase: '', shard: 0, points }
+    return { x, slots, ...(packed ? { packed } : {}), driver, answer: composition.answer }
   }
 
   /** The step under way. */
@@ -154,7 +164,9 @@ export class Machine<C extends Common> implements Drive {
   /** The program of a step. A fresh kernel takes the state's arrays to where it computes best. */
   private stepper(): Compiled {
     const fresh = !this.session.memo.has('step')
-    const stepper = compiled(this.session, 'step', () => program(this.rule, this.session.config, this.space))
+    const stepper = compiled(this.session, 'step', this.packing, () =>
+      program(this.rule, this.session.config, this.space),
+    )
     if (fresh) Object.assign(this.data, stepper.kernel.adopt(this.data))
     return stepper
   }
@@ -169,10 +181,13 @@ export class Machine<C extends Common> implements Drive {
     const { kernel, composition } =
       project || !this.constrained
         ? projected
-        : compiled(session, 'free step', () => program(this.rule, session.config, this.space, { project }))
+        : compiled(session, 'free step', this.packing, () =>
+            program(this.rule, session.config, this.space, { project }),
+          )
     kernel.run({
       x: data.x,
       slots: data.slots,
+      packed: data.packed,
       inputs: { ...data.driver.points, ...this.beside.inputs, ...this.made(gradient, z, data.kept), g: gradient, z },
       scalars: { ...composition.scalars(at), t: at.t },
       seed: data.fieldSeed,
@@ -201,11 +216,13 @@ export class Machine<C extends Common> implements Drive {
     const { data, session, space } = this
     const { config } = session
     if (config.transforms.length === 0 && !drivers.of(config.driver).around?.(config.driver)) return gradient
-    const { kernel, composition } = compiled(session, 'transforms', () => transforming(this.rule, config, space))
+    const { kernel, composition } = compiled(session, 'transforms', this.packing, () =>
+      transforming(this.rule, config, space),
+    )
     const x = copyOf(data.x)
     kernel.run({
       x,
-      slots: Object.fromEntries(Object.keys(composition.source.slots).map((slot) => [slot, copyOf(data.slots[slot])])),
+      ...this.slotCopies(composition),
       inputs: { ...data.driver.points, g: gradient },
       scalars: { ...composition.scalars(this.at()), t: data.t + 1 },
       seed: data.fieldSeed,
@@ -216,13 +233,13 @@ export class Machine<C extends Common> implements Drive {
   probe(gradient: Tensors, point: string, { project = true }: { project?: boolean } = {}) {
     const { data, session } = this
     const at = this.at()
-    const { kernel, composition } = compiled(session, project ? 'probe' : 'free probe', () =>
+    const { kernel, composition } = compiled(session, project ? 'probe' : 'free probe', this.packing, () =>
       program(this.rule, session.config, this.space, { average: false, project }),
     )
     this.copy(data.x, point)
     kernel.run({
       x: data.driver.points[point],
-      slots: Object.fromEntries(Object.keys(composition.source.slots).map((slot) => [slot, copyOf(data.slots[slot])])),
+      ...this.slotCopies(composition),
       inputs: {
         ...data.driver.points,
         ...this.beside.inputs,
@@ -234,6 +251,17 @@ export class Machine<C extends Common> implements Drive {
     })
   }
 
+  /** Copies of the slots of a composition, for runs that leave the state as it is. */
+  private slotCopies({ source }: Composition): Pick<KernelRun, 'slots' | 'packed'> {
+    const { slots, packed } = this.data
+    const names = Object.keys(source.slots)
+    return {
+      slots: Object.fromEntries(names.map((slot) => [slot, copyOf(slots[slot])])),
+      packed:
+        packed && Object.fromEntries(names.flatMap((slot) => (packed[slot] ? [[slot, cloneTree(packed[slot])]] : []))),
+    }
+  }
+
   run(
     piece: Piece,
     point: string,
@@ -242,7 +270,7 @@ export class Machine<C extends Common> implements Drive {
   ) {
     const { low, high } = this.space
     const set = { low, high, ball: this.session.config.ball }
-    const { kernel, composition } = compiled(this.session, piece.text, () =>
+    const { kernel, composition } = compiled(this.session, piece.text, undefined, () =>
       compose([piece, ...(project ? projection(set, false) : [])]),
     )
     const at = this.at()
@@ -269,9 +297,9 @@ export class Machine<C extends Common> implements Drive {
 
   forecast(points: readonly string[], gradientAt: (x: Tensors) => Tensors) {
     this.stepper()
-    const { x, slots, kept, t, rateSum, rng, fieldSeed, metrics, snapshot } = this.data
+    const { x, slots, packed, kept, t, rateSum, rng, fieldSeed, metrics, snapshot } = this.data
     this.data.kept = keptCopy(kept)
-    const saved = cloneTree({ x, slots, rng } as Tree) as Pick<GradientState, 'x' | 'slots' | 'rng'>
+    const saved = cloneTree({ x, slots, packed, rng } as Tree) as Pick<GradientState, 'x' | 'slots' | 'packed' | 'rng'>
     for (const point of points) {
       this.update(gradientAt(this.x))
       this.copy(this.x, point)
@@ -279,6 +307,8 @@ export class Machine<C extends Common> implements Drive {
     for (const [name, array] of Object.entries(x)) array.set(saved.x[name])
     for (const [slot, tensors] of Object.entries(slots))
       for (const [name, array] of Object.entries(tensors)) array.set(saved.slots[slot][name])
+    for (const [slot, tensors] of Object.entries(packed ?? {}))
+      for (const [name, bytes] of Object.entries(tensors)) bytes.set(saved.packed![slot][name])
     Object.assign(this.data, { kept, t, rateSum, rng: saved.rng, fieldSeed, metrics, snapshot })
   }
 
@@ -289,14 +319,20 @@ export class Machine<C extends Common> implements Drive {
 }
 
 /** Compiles once per session and key; `run.memo` is empty after a restart and after a change of the config. */
-function compiled<C extends Common>({ memo, engine, config, problem }: Run<C>, key: string, make: () => Composition) {
+function compiled<C extends Common>(
+  run: Run<C>,
+  key: string,
+  packing: Packing | undefined,
+  make: () => Composition,
+): Compiled {
+  const { memo, engine, config, problem } = run
   let found = memo.get(key) as Compiled | undefined
   if (!found) {
     const composition = make()
     const { tensors } = spaceOf(problem)
     const wide = tensors.some(({ dtype }) => dtype === 'f64')
     const precision = config.precision === 'auto' ? (wide ? 'f64' : 'f32') : config.precision
-    found = { composition, kernel: kernelOf(composition, tensors, engine, precision) }
+    found = { composition, kernel: kernelOf(composition, tensors, engine, precision, packing) }
     memo.set(key, found)
   }
   return found

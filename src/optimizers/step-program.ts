@@ -5,8 +5,9 @@ import type { TensorSpec } from '../core/tensor.js'
 import { averagings } from './averaging.js'
 import { type Composition, compose, type Piece } from './compose.js'
 import { drivers } from './drivers/index.js'
-import type { Kernel } from './engines/engine.js'
+import type { Kernel, Packing } from './engines/engine.js'
 import { engineFor } from './engines/index.js'
+import type { PackedDtype } from './engines/packing/codec.js'
 import { compileRule } from './language/check.js'
 import type { Choice } from './parts.js'
 import { type Projector, projection, projector } from './projection.js'
@@ -25,6 +26,8 @@ export type Common = {
   groups: { [group: string]: { [field: string]: number } }
   ball?: number
   precision: 'auto' | 'f32' | 'f64'
+  /** Sessions that began before it was a choice have none. */
+  stateDtype?: 'full' | PackedDtype
   reportNorm: boolean
 }
 
@@ -110,7 +113,8 @@ export function kernelOf(
   tensors: readonly TensorSpec[],
   engine: EngineId,
   precision: 'f32' | 'f64',
+  packing?: Packing,
 ): Kernel {
   const manifest = shape ? tensors.map((tensor) => ({ ...tensor, shape: shape(tensor) })) : tensors
-  return engineFor(engine).compile(compileRule(source), manifest, precision)
+  return engineFor(engine).compile(compileRule(source), manifest, precision, packing)
 }

@@ -19,9 +19,9 @@ export type Block = {
 
 /**
  * Rules with rows or columns take tensors whole; rules with numbers per tensor take them apart; all others see one
- * array. `most` bounds the elements of a block where the rule lets tensors be cut.
+ * array. `most` bounds the elements of a block where the rule lets tensors be cut; they are cut at multiples of `unit`.
  */
-export function blocksOf({ nodes }: Graph, shapes: readonly TensorShape[], most: number): Block[] {
+export function blocksOf({ nodes }: Graph, shapes: readonly TensorShape[], most: number, unit = 1): Block[] {
   const domains = new Set(nodes.map(({ domain }) => domain))
   const whole = domains.has('row') || domains.has('column')
   const apart = whole || domains.has('scalar')
@@ -31,11 +31,13 @@ export function blocksOf({ nodes }: Graph, shapes: readonly TensorShape[], most:
     const limit = whole ? Math.max(1, shape.size) : most
     let open = apart || blocks.length === 0 ? undefined : blocks.at(-1)
     for (let from = 0; from < shape.size; ) {
-      if (!open || open.size >= limit) {
+      const room = () => limit - (open?.size ?? limit)
+      if (!open || room() < Math.min(unit, shape.size - from)) {
         open = { ...empty(tensor), first: first + from }
         blocks.push(open)
       }
-      const to = Math.min(shape.size, from + limit - open.size)
+      const left = shape.size - from
+      const to = from + (left <= room() ? left : Math.floor(room() / unit) * unit)
       open.pieces.push({ tensor, from, to })
       open.size += to - from
       from = to

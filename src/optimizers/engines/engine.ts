@@ -2,6 +2,7 @@
 import type { EngineId } from '../../core/method.js'
 import type { FloatArray, TensorSpec, Tensors } from '../../core/tensor.js'
 import type { Program } from '../language/program.js'
+import { LEAST_PACKED, type PackedDtype } from './packing/codec.js'
 
 /**
  * Slot values by slot name, then by tensor name; the one value of a `global` slot has the name `all`. Slots of kind
@@ -9,10 +10,22 @@ import type { Program } from '../language/program.js'
  */
 export type Slots = { [slot: string]: { [tensor: string]: FloatArray } }
 
+/** Packed values by slot name, then by tensor name. What is here is not among the slots. */
+export type Packs = { [slot: string]: { [tensor: string]: Uint8Array } }
+
+/** What is packed between steps: of these slots, of kind tensor, the tensors that are large enough. */
+export type Packing = { dtype: PackedDtype; slots: ReadonlySet<string> }
+export const isPacked = (packing: Packing | undefined, slot: string, elements: number): packing is Packing =>
+  packing !== undefined && elements >= LEAST_PACKED && packing.slots.has(slot)
+
+/** What a kernel works on: x, and the slots, of which some are packed where the kernel was compiled with a packing. */
+export type KernelState = { x: Tensors; slots: Slots; packed?: Packs }
+
 export type KernelRun = {
   /** Parameters, updated in place. */
   x: Tensors
   slots: Slots
+  packed?: Packs
   /** The rule's inputs by name: `g`, and whatever else the driver supplies. */
   inputs: { readonly [input: string]: Tensors }
   /** Hyperparameters after schedules, and `t`, the step number from 1. */
@@ -23,9 +36,9 @@ export type KernelRun = {
 
 export interface Kernel {
   /** Zeroed x and zeroed (or initial-valued) slots, allocated where the engine computes best. */
-  allocate(): { x: Tensors; slots: Slots }
+  allocate(): KernelState
   /** Moves arrays that live elsewhere (a restored snapshot) to where the engine computes best. */
-  adopt(arrays: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots }
+  adopt(arrays: KernelState): KernelState
   /** Arrays in which an input can be written at no further copy, to be passed to `run` as that input. */
   inputBuffer(input: string): Tensors
   run(run: KernelRun): void
@@ -43,7 +56,7 @@ export interface Engine {
    * @throws AsktellError METHOD_UNSUITABLE when the rule needs matrices where the manifest has tensors of lower rank, and
    *   when the engine does not compute in this precision.
    */
-  compile(program: Program, manifest: readonly TensorSpec[], precision: 'f32' | 'f64'): Kernel
+  compile(program: Program, manifest: readonly TensorSpec[], precision: 'f32' | 'f64', packing?: Packing): Kernel
 }
 
 /** The numbers that a run must supply: the step number and every hyperparameter. */

@@ -6,7 +6,15 @@ import type { FloatArray, TensorSpec, Tensors } from '../../core/tensor.js'
 import { join } from '../language/functions.js'
 import type { Domain, Expression, Program, Reduction } from '../language/program.js'
 import { ELEMENT, REDUCE } from './arithmetic.js'
-import { type Engine, type Kernel, type KernelRun, type Slots, scalarNames, scalarOf } from './engine.js'
+import {
+  type Engine,
+  type Kernel,
+  type KernelRun,
+  type KernelState,
+  type Packing,
+  scalarNames,
+  scalarOf,
+} from './engine.js'
 import { PlainArrays } from './plain.js'
 import { fillField } from './random.js'
 import { checkManifest, domainSize, type TensorShape, tensorShape } from './shapes.js'
@@ -25,19 +33,20 @@ class InterpreterKernel implements Kernel {
   constructor(
     private readonly program: Program,
     manifest: readonly TensorSpec[],
+    packing?: Packing,
   ) {
     checkManifest(program, manifest)
     this.shapes = manifest.map(tensorShape)
     this.sizeAll = this.shapes.reduce((n, { size }) => n + size, 0)
     this.passes = program.statements.length
-    this.plain = new PlainArrays(program, this.shapes, Float64Array)
+    this.plain = new PlainArrays(program, this.shapes, Float64Array, packing)
   }
 
-  allocate(): { x: Tensors; slots: Slots } {
+  allocate(): KernelState {
     return this.plain.allocate()
   }
 
-  adopt(state: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
+  adopt(state: KernelState): KernelState {
     return this.plain.adopt(state)
   }
 
@@ -50,6 +59,10 @@ class InterpreterKernel implements Kernel {
   }
 
   run(run: KernelRun): void {
+    this.plain.unpacked(run, (whole) => this.runWhole(whole))
+  }
+
+  private runWhole(run: KernelRun): void {
     const { source, statements } = this.program
     const values = new Map<string, Value>()
     const state = [
@@ -164,5 +177,5 @@ function factorIndex(factor: 'row' | 'column', { rows, columns }: TensorShape, i
 /** The oracle: plain float64 TypeScript. */
 export const interpreter: Engine = {
   id: 'interpreter',
-  compile: (program, manifest) => new InterpreterKernel(program, manifest),
+  compile: (program, manifest, _, packing) => new InterpreterKernel(program, manifest, packing),
 }

@@ -57,7 +57,12 @@ export function operands(node: Node, variant: Variant): readonly Node[] {
   return condition === undefined ? node.args : [node.args[condition ? 1 : 2]]
 }
 
-export function planGraph(graph: Graph): Plan {
+/**
+ * `packed`: slots that are packed again when they are stored. So that a step computes with what a rule says, they are stored
+ * once nothing reads them, and what they depend on is computed again in each pass: kept, it would take the memory that
+ * they save.
+ */
+export function planGraph(graph: Graph, packed: ReadonlySet<string> = new Set()): Plan {
   const { nodes, results } = graph
   const byRank = nodes.some((node) => isFactor(node.domain) || (node.kind === 'shape' && node.property === 'matrix'))
   const variants: Variant[] = byRank ? ['matrix', 'vector'] : ['any']
@@ -67,7 +72,7 @@ export function planGraph(graph: Graph): Plan {
 
   const tensorResults = new Map([...results].filter(([, node]) => node.domain === 'tensor'))
   const tensorPasses = new Map(
-    variants.map((variant) => [variant, planTensors(graph, tensorResults, variant, scratch)]),
+    variants.map((variant) => [variant, planTensors(graph, tensorResults, variant, scratch, packed)]),
   )
   const count = 1 + Math.max(0, ...nodes.map(({ stage }) => stage))
   const stages = Array.from({ length: count }, (_, stage): Stage => {
@@ -153,6 +158,7 @@ function planTensors(
   results: ReadonlyMap<string, Node>,
   variant: Variant,
   scratch: Map<string, Domain>,
+  packed: ReadonlySet<string>,
 ): (Pass | undefined)[] {
   const reductions = (stage: number) =>
     reductionsOver(graph, 'tensor', stage).filter(({ domain }) => variant !== 'vector' || !isFactor(domain))
@@ -185,7 +191,7 @@ function planTensors(
     const storedAt = new Map<string, number>()
     const locations = new Map<Node, string>()
     for (const [location, node] of results) {
-      const early = isLeaf(node) ? undefined : earliest.get(node)
+      const early = isLeaf(node) || packed.has(location) ? undefined : earliest.get(node)
       storedAt.set(location, deferred.get(location) ?? early ?? storeStage)
       if (early !== undefined) locations.set(node, location)
     }
@@ -203,7 +209,7 @@ function planTensors(
         const location = locations.get(node)
         if (location !== undefined && (storedAt.get(location) as number) < stage)
           return void sources[stage].set(node, location)
-        if (!isCheap(node)) {
+        if (packed.size === 0 && !isCheap(node)) {
           const spill = `spill ${node.id}`
           spills.set(spill, node)
           return void sources[stage].set(node, spill)

@@ -60,9 +60,13 @@ function rule(config: Config, tensors: readonly TensorSpec[]) {
       'h = clip(g, -1e17, 1e17)',
       'Q = h^2 + eps1',
       ...(factored
-        ? ['R = beta2*R + (1 - beta2)*rowMean(Q)', 'C = beta2*C + (1 - beta2)*colMean(Q)', `V = R*(C/${mean})`]
-        : ['V = beta2*V + (1 - beta2)*Q']),
-      'U = h/sqrt(V)',
+        ? [
+            'R = beta2*R + (1 - beta2)*rowMean(Q)',
+            'C = beta2*C + (1 - beta2)*colMean(Q)',
+            // The root of V = R*C/mean(R), which is nothing in f32 where row and column are eps1.
+            `U = h/(sqrt(R/${mean})*sqrt(C))`,
+          ]
+        : ['V = beta2*V + (1 - beta2)*Q', 'U = h/sqrt(V)']),
       ...(clip === 'off' ? [] : ['U = U/max(1, sqrt(mean(U^2))/d)']),
       ...(weightDecay > 0 ? ['x = x*(1 - alpha*weightDecay)'] : []),
       ...(beta1 > 0 ? ['M = beta1*M + (1 - beta1)*alpha*U', 'x = x - M'] : ['x = x - alpha*U']),

@@ -92,3 +92,18 @@ test('[adafactor] gradients whose squares overflow f32 move x by their signs, an
   for (const slot of Object.values(session.state.slots))
     for (const array of Object.values(slot)) expect(array.every(Number.isFinite)).toBe(true)
 })
+
+test('[adafactor] rows and columns without a gradient stay where they are, in f32 too', () => {
+  const space = ones(3, 3)
+  const narrow: TensorsSpace = {
+    ...space,
+    tensors: [{ name: 'x', shape: [3, 3], dtype: 'f32' }],
+    initial: { x: new Float32Array(9).fill(1) },
+  }
+  for (const beta1 of [0, 0.9]) {
+    const session = new Session(adafactor, narrow, { config: { beta1 } })
+    for (let t = 0; t < 3; t++) session.tell([3, 0, 4, 0, 0, 0, -2, 0, 1])
+    expect(Array.from(session.x, (x) => x === 1)).toEqual([0, 1, 0, 1, 1, 1, 0, 1, 0].map(Boolean))
+    for (const x of session.x) expect(Math.abs(x - 1)).toBeLessThan(0.1)
+  }
+})

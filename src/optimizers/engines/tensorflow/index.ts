@@ -24,13 +24,13 @@ export async function loadTensorflowEngine(): Promise<Engine> {
   const { tf } = await load()
   return {
     id: 'tensorflow',
-    compile(program, manifest, precision) {
+    compile(program, manifest, precision, packing) {
       if (precision === 'f64') {
         const message =
           'the tensorflow engine computes in float32; choose precision f32 and tensors of another dtype than f64, or another engine'
         throw new AsktellError('METHOD_UNSUITABLE', message, { issues: [{ path: 'config.precision', message }] })
       }
-      return new TensorflowKernel(tf, buildGraph(program), program, manifest)
+      return new TensorflowKernel(tf, buildGraph(program), program, manifest, packing)
     },
   }
 }

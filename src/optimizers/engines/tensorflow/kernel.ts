@@ -7,9 +7,10 @@ import type { FloatArray, TensorSpec, Tensors } from '../../../core/tensor.js'
 import type { Program } from '../../language/program.js'
 import { REDUCE } from '../arithmetic.js'
 import { type Block, blocksOf } from '../blocks.js'
-import type { Kernel, KernelRun, Slots } from '../engine.js'
+import { isPacked, type Kernel, type KernelRun, type KernelState, type Packing } from '../engine.js'
 import type { Graph, Node, Reduce } from '../graph.js'
 import { isNumber, Numbers, reductionsByStage } from '../numbers.js'
+import { BLOCK as PACKED_BLOCK, pack, siteOf, unpack } from '../packing/codec.js'
 import { PlainArrays } from '../plain.js'
 import { isFactor, operands } from '../plan.js'
 import { fillField } from '../random.js'
@@ -36,20 +37,21 @@ export class TensorflowKernel implements Kernel {
     private readonly graph: Graph,
     program: Program,
     manifest: readonly TensorSpec[],
+    private readonly packing?: Packing,
   ) {
     checkManifest(program, manifest)
     this.shapes = manifest.map(tensorShape)
-    this.blocks = blocksOf(graph, this.shapes, BLOCK)
+    this.blocks = blocksOf(graph, this.shapes, BLOCK, packing ? PACKED_BLOCK : 1)
     this.reductions = reductionsByStage(graph)
-    this.plain = new PlainArrays(program, this.shapes, Float32Array)
+    this.plain = new PlainArrays(program, this.shapes, Float32Array, packing)
     this.passes = 1 + this.reductions.filter(({ length }) => length > 0).length
   }
 
-  allocate(): { x: Tensors; slots: Slots } {
+  allocate(): KernelState {
     return this.plain.allocate()
   }
 
-  adopt(state: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
+  adopt(state: KernelState): KernelState {
     return this.plain.adopt(state)
   }
 
@@ -66,7 +68,7 @@ export class TensorflowKernel implements Kernel {
     const numbers = new Numbers(graph, shapes, run)
     const each = (reads: (block: Block, values: Values) => void) => {
       for (const block of this.blocks)
-        this.tf.tidy(() => reads(block, new Values(this.tf, graph, shapes, block, numbers, run)))
+        this.tf.tidy(() => reads(block, new Values(this.tf, graph, shapes, block, numbers, run, this.packing)))
     }
     for (const [stage, reductions] of this.reductions.entries()) {
       if (reductions.length > 0)
@@ -92,6 +94,7 @@ class Values {
     private readonly block: Block,
     private readonly numbers: Numbers,
     private readonly run: KernelRun,
+    private readonly packing?: Packing,
   ) {}
 
   /** Whether the block has values of a domain. */
@@ -112,9 +115,9 @@ class Values {
       .map(([location, node]) => ({ location, node, value: this.of(node).dataSync() as Float32Array }))
     for (const { location, node, value } of results) {
       let at = 0
-      for (const array of this.arrays(location, node.domain)) {
-        array.set(value.subarray(at, at + array.length))
-        at += array.length
+      for (const part of this.parts(location, node.domain)) {
+        part.write(value.subarray(at, at + part.length))
+        at += part.length
       }
     }
   }
@@ -157,25 +160,44 @@ class Values {
     if (field) fillField(field.distribution, this.run.seed ?? 0, field.site, this.block.first, values)
     else {
       let at = 0
-      for (const array of this.arrays(location, domain)) {
-        values.set(array, at)
-        at += array.length
+      for (const part of this.parts(location, domain)) {
+        part.read(values.subarray(at, at + part.length))
+        at += part.length
       }
     }
     return this.tf.tensor(values, shape)
   }
 
-  /** Where a location's values of this block are. */
-  private arrays(location: string, domain: Node['domain']): FloatArray[] {
-    const { x, slots, inputs } = this.run
+  /** Where a location's values of this block are, in order. */
+  private parts(location: string, domain: Node['domain']): Part[] {
+    const { x, slots, inputs, packed, seed = 0 } = this.run
     const arrays = location === 'x' ? x : (slots[location] ?? inputs[location])
-    if (isFactor(domain)) return [arrays[this.shapes[this.block.tensor].name]]
-    return this.block.pieces.map(({ tensor, from, to }) => arrays[this.shapes[tensor].name].subarray(from, to))
+    if (isFactor(domain)) return [plainPart(arrays[this.shapes[this.block.tensor].name])]
+    return this.block.pieces.map(({ tensor, from, to }) => {
+      const { name, size } = this.shapes[tensor]
+      if (!isPacked(this.packing, location, size)) return plainPart(arrays[name].subarray(from, to))
+      const { dtype } = this.packing
+      const bytes = packed![location][name]
+      return {
+        length: to - from,
+        read: (values) => unpack(dtype, bytes, values, size, from),
+        write: (values) => pack(dtype, values, bytes, { seed, tensor, site: siteOf(location) }, size, from),
+      }
+    })
   }
 
   private shape(domain: Node['domain']): number[] {
     return this.block.shape[domain as 'tensor' | 'row' | 'column']
   }
 }
+
+/** Values that lie together, packed or not. */
+type Part = { length: number; read(into: Float32Array): void; write(values: Float32Array): void }
+
+const plainPart = (array: FloatArray): Part => ({
+  length: array.length,
+  read: (into) => into.set(array),
+  write: (values) => array.set(values),
+})
 
 const length = (shape: readonly number[]): number => shape.reduce((n, size) => n * size, 1)

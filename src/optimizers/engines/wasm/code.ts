@@ -29,6 +29,8 @@ export class Code {
     readonly m: Module,
     readonly tables: TableLayout,
     precision: Precision,
+    /** Slots of which a part is in memory at a time: the elements from the global `origin` on. */
+    readonly packed: readonly string[] = [],
   ) {
     this.bytes = BYTES[precision]
     this.number = scalarLanes(b, m, 'f64')

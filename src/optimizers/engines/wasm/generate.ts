@@ -7,14 +7,23 @@ import { Code, Frame, type RecordAddress } from './code.js'
 import { addFields } from './fields.js'
 import { type Expr, HOSTED, type Precision } from './lanes.js'
 import { addVectorFunction, VECTOR_FUNCTIONS } from './math.js'
-import { addPass } from './pass.js'
+import { addPass, type Touched } from './pass.js'
 import type { TableLayout } from './tables.js'
 
 /** Sums are taken over blocks of so many elements, added in order: the same bits however the blocks are shared out. */
-const BLOCK = 4096
+export const BLOCK = 4096
 
-/** Bytes of the module. It imports its memory, the host's functions and the addresses that a manifest decides. */
-export function generate(b: typeof binaryen, plan: Plan, tables: TableLayout, precision: Precision): Uint8Array {
+/**
+ * Bytes of the module. It imports its memory, the host's functions and the addresses that a manifest decides. Of packed slots
+ * it has the host unpack a part ahead of a pass, and pack it behind: `unpack(number of the slot, record, begin, end)`.
+ */
+export function generate(
+  b: typeof binaryen,
+  plan: Plan,
+  tables: TableLayout,
+  precision: Precision,
+  packed: readonly string[] = [],
+): Uint8Array {
   const m = new b.Module()
   try {
     m.setFeatures(b.Features.SIMD128 | b.Features.BulkMemory | b.Features.BulkMemoryOpt)
@@ -26,7 +35,12 @@ export function generate(b: typeof binaryen, plan: Plan, tables: TableLayout, pr
     }
     for (const fn of VECTOR_FUNCTIONS)
       if (plan.graph.nodes.some((node) => node.kind === 'call' && node.fn === fn)) addVectorFunction(b, m, fn)
-    const code = new Code(b, m, tables, precision)
+    if (packed.length > 0) {
+      const params = b.createType([b.i32, b.i32, b.i32, b.i32])
+      for (const fn of ['unpack', 'pack']) m.addFunctionImport(fn, 'host', fn, params, b.none)
+      m.addGlobal('origin', b.i32, true, m.i32.const(0))
+    }
+    const code = new Code(b, m, tables, precision, packed)
     addFields(code, plan.graph.fields)
     const step = new Step(code, plan)
     const body = m.block(null, step.statements())
@@ -38,6 +52,9 @@ export function generate(b: typeof binaryen, plan: Plan, tables: TableLayout, pr
     m.dispose()
   }
 }
+
+const UNTOUCHED: Touched = { loads: [], stores: [] }
+const isTouching = ({ loads, stores }: Touched): boolean => loads.length + stores.length > 0
 
 /** The order of a step: stage by stage the numbers, the passes over rows and columns, the pass over tensors. */
 class Step {
@@ -120,35 +137,38 @@ class Step {
     const { m } = code
     const variants = [...stage.tensors].map(([variant, pass]) => {
       const name = `${variant} ${index}`
-      addPass(code, pass, variant, name)
-      return { variant, pass, name }
+      return { variant, pass, name, touched: addPass(code, pass, variant, name) }
     })
     const [first] = variants
-    if (first?.variant === 'any' && !first.pass.perTensor)
+    if (first?.variant === 'any' && !first.pass.perTensor && !isTouching(first.touched))
       return [this.run(first.pass, first.name, code.int(0), code.address('elements'), () => code.int(0))]
     return code.eachRecord(frame, (record) =>
-      variants.map(({ variant, pass, name }) => {
+      variants.map(({ variant, pass, name, touched }) => {
         const matrix = code.field(record, 'matrix')
         if (variant === 'matrix' && pass.perRow) {
           const columns = pass.reductions.filter(({ domain }) => domain === 'column')
           const ends = columns.flatMap((reduce) => this.finishColumns(reduce, record))
-          return m.if(matrix, code.block([this.runByRow(name, record), ...ends]))
+          const first = () => code.field(record, 'first')
+          const rows = this.around(touched, record, first, () => code.add(first(), code.field(record, 'size')), [
+            this.runByRow(name, record),
+          ])
+          return m.if(matrix, code.block([...rows, ...ends]))
         }
         const begin = code.field(record, 'first')
         const end = code.add(code.field(record, 'first'), code.field(record, 'size'))
-        const run = this.run(pass, name, begin, end, record)
+        const run = this.run(pass, name, begin, end, record, touched)
         if (variant === 'any') return run
         return m.if(variant === 'matrix' ? matrix : m.i32.eqz(matrix), run)
       }),
     )
   }
 
-  /** Calls a pass on a range: at once, or block by block when it sums. */
-  private run(pass: Pass, name: string, begin: Expr, end: Expr, record: RecordAddress): Expr {
+  /** Calls a pass on a range: at once, or block by block when it sums or works on packed slots. */
+  private run(pass: Pass, name: string, begin: Expr, end: Expr, record: RecordAddress, touched = UNTOUCHED): Expr {
     const { code, frame } = this
     const { b, m, get, set, int } = code
     const call = (from: Expr, to: Expr) => code.call(name, [from, to, record(), int(0), int(0)])
-    if (pass.reductions.length === 0) return call(begin, end)
+    if (pass.reductions.length === 0 && !isTouching(touched)) return call(begin, end)
     const [at, next, stop] = [frame.local(b.i32), frame.local(b.i32), frame.local(b.i32)]
     return code.block([
       set(at, begin),
@@ -156,10 +176,30 @@ class Step {
       code.until(at, stop, [
         set(next, code.add(get(at), int(BLOCK))),
         m.if(m.i32.gt_u(get(next), get(stop)), set(next, get(stop))),
-        call(get(at), get(next)),
+        ...this.around(
+          touched,
+          record,
+          () => get(at),
+          () => get(next),
+          [call(get(at), get(next))],
+        ),
         set(at, get(next)),
       ]),
     ])
+  }
+
+  /** Work on a part of a tensor, the elements from `begin` to `end`, with what it touches of packed slots in memory. */
+  private around(touched: Touched, record: RecordAddress, begin: () => Expr, end: () => Expr, work: Expr[]): Expr[] {
+    if (!isTouching(touched)) return work
+    const { code } = this
+    const each = (fn: string, slots: number[]) =>
+      slots.map((slot) => code.call(fn, [code.int(slot), record(), begin(), end()]))
+    return [
+      code.m.global.set('origin', begin()),
+      ...each('unpack', touched.loads),
+      ...work,
+      ...each('pack', touched.stores),
+    ]
   }
 
   /** Calls a pass on each row of a tensor's matrices. */

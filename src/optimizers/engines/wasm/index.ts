@@ -5,7 +5,7 @@
 import type binaryen from 'binaryen'
 import { AsktellError } from '../../../core/errors.js'
 import type { Program } from '../../language/program.js'
-import type { Engine } from '../engine.js'
+import type { Engine, Packing } from '../engine.js'
 import { buildGraph } from '../graph.js'
 import { planGraph } from '../plan.js'
 import { generate } from './generate.js'
@@ -34,19 +34,26 @@ export async function loadWasmEngine(): Promise<Engine> {
   const cache = new Map<string, Compiled>()
   return {
     id: 'wasm',
-    compile: (program, manifest, precision) =>
-      new WasmKernel(cached(generator, cache, program, precision), program, manifest, precision),
+    compile: (program, manifest, precision, packing) =>
+      new WasmKernel(cached(generator, cache, program, precision, packing), program, manifest, precision, packing),
   }
 }
 
-function cached(b: typeof binaryen, cache: Map<string, Compiled>, program: Program, precision: Precision): Compiled {
-  const key = `${program.hash} ${precision}`
+function cached(
+  b: typeof binaryen,
+  cache: Map<string, Compiled>,
+  program: Program,
+  precision: Precision,
+  packing?: Packing,
+): Compiled {
+  const packed = Object.keys(program.source.slots).filter((slot) => packing?.slots.has(slot))
+  const key = [program.hash, precision, ...packed].join(' ')
   let compiled = cache.get(key)
   if (!compiled) {
-    const plan = planGraph(buildGraph(program))
+    const plan = planGraph(buildGraph(program), new Set(packed))
     const tables = new TableLayout(plan, program)
-    const bytes = generate(b, plan, tables, precision)
-    compiled = { module: new WebAssembly.Module(bytes as BufferSource), plan, tables }
+    const bytes = generate(b, plan, tables, precision, packed)
+    compiled = { module: new WebAssembly.Module(bytes as BufferSource), plan, tables, packed }
     cache.set(key, compiled)
     if (cache.size > CACHED_MODULES) cache.delete(cache.keys().next().value as string)
   }

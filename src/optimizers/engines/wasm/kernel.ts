@@ -2,10 +2,12 @@
 import { AsktellError } from '../../../core/errors.js'
 import { type FloatArray, type TensorSpec, type Tensors, totalElements } from '../../../core/tensor.js'
 import type { Domain, Program } from '../../language/program.js'
-import { type Kernel, type KernelRun, type Slots, scalarNames, scalarOf } from '../engine.js'
+import { type Kernel, type KernelRun, type KernelState, type Packing, scalarNames, scalarOf } from '../engine.js'
+import { pack } from '../packing/codec.js'
 import type { Plan } from '../plan.js'
 import { checkManifest, domainSize, type TensorShape, tensorShape } from '../shapes.js'
 import { FIELD_STEP } from './fields.js'
+import { KeptSlots, partSize } from './kept.js'
 import { BYTES, type Hosted, type Precision } from './lanes.js'
 import { TableLayout } from './tables.js'
 
@@ -21,11 +23,17 @@ const HOST: Readonly<Record<Hosted, (a: number, b: number) => number>> = {
 }
 
 /** A program compiled for a precision, whatever the manifest. */
-export type Compiled = { module: WebAssembly.Module; plan: Plan; tables: TableLayout }
+export type Compiled = {
+  module: WebAssembly.Module
+  plan: Plan
+  tables: TableLayout
+  /** Slots of which the module has the host unpack and pack a part at a time. */
+  packed: readonly string[]
+}
 
 /** An array of the kernel's memory and its key in the trees of state: a tensor's name, or `all`. */
-type Place = { key: string; array: FloatArray }
-type Places = { name: string; places: Place[] }
+type Place<A extends FloatArray | Uint8Array = FloatArray> = { key: string; array: A }
+type Places<A extends FloatArray | Uint8Array = FloatArray> = { name: string; places: Place<A>[] }
 
 /** What one allocation holds. */
 type Instance = {
@@ -33,6 +41,9 @@ type Instance = {
   step: () => void
   x: Place[]
   slots: Places[]
+  packed: Places<Uint8Array>[]
+  /** Seed of the step under way. */
+  seed: number
   inputs: Places[]
   fields: (key0: number, key1: number) => void
   table: Float64Array
@@ -54,6 +65,7 @@ export class WasmKernel implements Kernel {
     private readonly program: Program,
     private readonly manifest: readonly TensorSpec[],
     private readonly precision: Precision,
+    private readonly packing?: Packing,
   ) {
     checkManifest(program, manifest)
     this.shapes = manifest.map(tensorShape)
@@ -64,18 +76,27 @@ export class WasmKernel implements Kernel {
     }))
   }
 
-  allocate(): { x: Tensors; slots: Slots } {
-    const { x, slots } = this.allocated()
-    for (const { name, places } of slots)
-      for (const { array } of places) array.fill(this.program.source.slots[name].initial ?? 0)
-    return { x: tree(x), slots: Object.fromEntries(slots.map(({ name, places }) => [name, tree(places)])) }
+  allocate(): KernelState {
+    const { x, slots, packed } = this.allocated()
+    const initial = (name: string) => this.program.source.slots[name].initial ?? 0
+    for (const { name, places } of slots) for (const { array } of places) array.fill(initial(name))
+    for (const { name, places } of packed)
+      if (initial(name) !== 0)
+        for (const { key, array } of places) {
+          const { size } = this.shapes.find((shape) => shape.name === key) as TensorShape
+          pack(this.packing!.dtype, new Float32Array(size).fill(initial(name)), array, { seed: 0, tensor: 0, site: 0 })
+        }
+    const trees = <A extends FloatArray | Uint8Array>(all: Places<A>[]) =>
+      Object.fromEntries(all.map(({ name, places }) => [name, tree(places)]))
+    return { x: tree(x), slots: trees(slots), ...(this.packing ? { packed: trees(packed) } : {}) }
   }
 
-  adopt(from: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
+  adopt(from: KernelState): KernelState {
     const to = this.allocate()
-    const { x, slots } = this.current as Instance
+    const { x, slots, packed } = this.current as Instance
     copyIn(x, from.x)
     for (const { name, places } of slots) copyIn(places, from.slots[name])
+    for (const { name, places } of packed) copyIn(places, from.packed![name])
     return to
   }
 
@@ -92,12 +113,15 @@ export class WasmKernel implements Kernel {
     for (const { name, index } of this.scalars) instance.table[index] = scalarOf(run, name)
     for (const { name, places } of instance.inputs) copyIn(places, run.inputs[name])
     const { seed = 0 } = run
+    instance.seed = seed
     instance.fields(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0)
     copyIn(instance.x, run.x)
     for (const { name, places } of instance.slots) copyIn(places, run.slots[name])
+    for (const { name, places } of instance.packed) copyIn(places, run.packed![name])
     instance.step()
     copyOut(instance.x, run.x)
     for (const { name, places } of instance.slots) copyOut(places, run.slots[name])
+    for (const { name, places } of instance.packed) copyOut(places, run.packed![name])
   }
 
   reports(): { readonly [name: string]: number } {
@@ -126,7 +150,7 @@ export class WasmKernel implements Kernel {
 
   /** A fresh memory and an instance of the module on it. */
   private instantiate(): Instance {
-    const { tables, plan, module } = this.compiled
+    const { tables, plan, module, packed } = this.compiled
     const { source } = this.program
     const count = { tensor: totalElements(this.manifest), row: 0, column: 0, scalar: this.shapes.length, global: 1 }
     for (const shape of this.shapes) {
@@ -138,6 +162,7 @@ export class WasmKernel implements Kernel {
     for (const [name, { kind }] of Object.entries(source.slots)) domains.set(name, kind)
     const fields = new Set(plan.graph.fields.map(({ location }) => location))
     const regionBytes = (name: string) => {
+      if (packed.includes(name)) return bytes * partSize(plan, this.shapes)
       if (name.startsWith('sums ')) return 8 * count.column
       if (fields.has(name)) return bytes * Math.ceil(count.tensor / FIELD_STEP) * FIELD_STEP
       return bytes * count[domains.get(name) ?? 'tensor']
@@ -155,6 +180,14 @@ export class WasmKernel implements Kernel {
     address['row bytes'] = bytes * count.row
     address['column bytes'] = bytes * count.column
     for (const name of tables.imports) if (!Object.hasOwn(address, name)) place(name, regionBytes(name))
+    const placed = (name: string, size: number) => {
+      place(name, size)
+      return address[name]
+    }
+    const kept =
+      this.packing && packed.length > 0
+        ? new KeptSlots(packed, this.shapes, this.precision, this.packing, placed)
+        : undefined
 
     const pages = Math.ceil(end / PAGE)
     if (pages > MAX_PAGES) {
@@ -164,7 +197,10 @@ export class WasmKernel implements Kernel {
     }
     const memory = reserve(pages)
     const { buffer } = memory
-    const { exports } = new WebAssembly.Instance(module, { host: { memory, ...HOST }, address })
+    const parts = packed.map((name) => address[name])
+    const tensorAt = (record: number) => (record - address.records) / tables.recordBytes
+    const streams = kept?.imports(memory, parts, tensorAt, () => instance.seed)
+    const { exports } = new WebAssembly.Instance(module, { host: { memory, ...HOST, ...streams }, address })
 
     const Floats = this.precision === 'f32' ? Float32Array : Float64Array
     const views = (name: string, domain: Domain): Place[] => {
@@ -177,6 +213,7 @@ export class WasmKernel implements Kernel {
     }
     const number = (key: string, at: number): Place => ({ key, array: new Float64Array(buffer, at, 1) })
     const slot = (name: string, kind: Domain): Place[] => {
+      if (kept && packed.includes(name)) return kept.plain(name, buffer)
       if (kind === 'global') return [number('all', address.table + tables.offset(kind, name))]
       if (kind !== 'scalar') return views(name, kind)
       const first = address.records + tables.offset(kind, name)
@@ -186,8 +223,12 @@ export class WasmKernel implements Kernel {
     for (const domain of ['tensor', 'row', 'column', 'scalar'] as const)
       table[tables.offset('global', `count ${domain}`) / 8] = count[domain]
     this.writeRecords(buffer, address.records)
-    return {
+    const instance: Instance = {
       buffer,
+      seed: 0,
+      packed: packed
+        .map((name) => ({ name, places: kept?.packed(name, buffer) ?? [] }))
+        .filter(({ places }) => places.length > 0),
       step: exports.step as () => void,
       x: views('x', 'tensor'),
       slots: Object.entries(source.slots).map(([name, { kind }]) => ({ name, places: slot(name, kind) })),
@@ -195,6 +236,7 @@ export class WasmKernel implements Kernel {
       fields: exports.fields as Instance['fields'],
       table,
     }
+    return instance
   }
 
   private writeRecords(buffer: ArrayBuffer, at: number): void {
@@ -222,16 +264,18 @@ function reserve(pages: number): WebAssembly.Memory {
   }
 }
 
-const tree = (places: readonly Place[]): { [key: string]: FloatArray } =>
+const tree = <A extends FloatArray | Uint8Array>(places: readonly Place<A>[]): { [key: string]: A } =>
   Object.fromEntries(places.map(({ key, array }) => [key, array]))
 
-const isResident = (own: FloatArray, other: FloatArray) =>
+type Arrays = { readonly [key: string]: FloatArray | Uint8Array }
+
+const isResident = (own: FloatArray | Uint8Array, other: FloatArray | Uint8Array) =>
   own === other || (own.buffer === other.buffer && own.byteOffset === other.byteOffset)
 
-function copyIn(places: readonly Place[], from: Tensors): void {
+function copyIn(places: readonly Place<FloatArray | Uint8Array>[], from: Arrays): void {
   for (const { key, array } of places) if (!isResident(array, from[key])) array.set(from[key])
 }
 
-function copyOut(places: readonly Place[], to: Tensors): void {
+function copyOut(places: readonly Place<FloatArray | Uint8Array>[], to: Arrays): void {
   for (const { key, array } of places) if (!isResident(array, to[key])) to[key].set(array)
 }

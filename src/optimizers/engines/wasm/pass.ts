@@ -12,8 +12,11 @@ import type { Expr, Lanes } from './lanes.js'
  */
 const Param = { begin: 0, end: 1, record: 2, row: 3, column: 4 } as const
 
+/** The packed slots that a pass loads and stores, by their numbers. */
+export type Touched = { loads: number[]; stores: number[] }
+
 /** Adds the function of a pass to the module. */
-export function addPass(code: Code, pass: Pass, variant: Variant, name: string): void {
+export function addPass(code: Code, pass: Pass, variant: Variant, name: string): Touched {
   const { b, m, get, set, int } = code
   const frame = new Frame(5)
   // Offsets in bytes of the current element and of the loop's end.
@@ -34,8 +37,9 @@ export function addPass(code: Code, pass: Pass, variant: Variant, name: string):
       }
     })
   const statements = [...totals.map(({ start }) => start), set(at, code.multiply(get(Param.begin), int(code.bytes)))]
+  const loaded = new Set<string>()
   for (const lanes of [code.vector, code.scalar]) {
-    const loop = new Loop(code, lanes, pass, variant, frame, () => get(at))
+    const loop = new Loop(code, lanes, pass, variant, frame, () => get(at), loaded)
     const sums = totals.map(({ reduce }) => loop.sum(reduce))
     for (const reduce of pass.reductions) if (reduce.domain === 'column') loop.addToColumns(reduce)
     loop.store()
@@ -57,6 +61,9 @@ export function addPass(code: Code, pass: Pass, variant: Variant, name: string):
     }
   }
   m.addFunction(name, b.createType([b.i32, b.i32, b.i32, b.i32, b.i32]), b.none, frame.vars, code.block(statements))
+  const numbers = (has: { has(location: string): boolean }) =>
+    [...code.packed.keys()].filter((i) => has.has(code.packed[i]))
+  return { loads: numbers(loaded), stores: numbers(pass.stores) }
 }
 
 /** The loop of a pass over lanes of one width: what is done once before it, and its body. */
@@ -74,6 +81,8 @@ class Loop implements Arguments {
     private readonly variant: Variant,
     private readonly frame: Frame,
     private readonly offset: () => Expr,
+    /** Takes the locations that are loaded. */
+    private readonly loaded: Set<string>,
   ) {}
 
   store(): void {
@@ -156,6 +165,7 @@ class Loop implements Arguments {
     if (this.isComputed(node)) return [this.body, compute(code.m, lanes, node, this)]
     const ofColumn = node.domain === 'column' && pass.domain !== 'column'
     const location = pass.sources.get(node) ?? nodeLocation(node)
+    this.loaded.add(location)
     return [this.body, lanes.load(this.addressOf(location, ofColumn ? code.bytes : 0))]
   }
 
@@ -181,7 +191,9 @@ class Loop implements Arguments {
     if (known !== undefined) return known
     const pointer = this.frame.local(b.i32)
     this.pointers.set(location, pointer)
-    const address = this.code.address(location)
+    const origin = () => this.code.multiply(this.code.address('origin'), int(this.code.bytes))
+    const isPacked = this.code.packed.includes(location)
+    const address = isPacked ? m.i32.sub(this.code.address(location), origin()) : this.code.address(location)
     const shift = () => this.code.multiply(m.i32.sub(get(Param.column), get(Param.begin)), int(columnBytes))
     this.before.push(set(pointer, columnBytes ? this.code.add(address, shift()) : address))
     return pointer

@@ -19,7 +19,7 @@ export async function loadWebgpuEngine(): Promise<Engine> {
   const cache = new Map<string, Compiled>()
   return {
     id: 'webgpu',
-    compile(program, manifest, precision) {
+    compile(program, manifest, precision, packing) {
       if (precision === 'f64') {
         const message =
           'the webgpu engine computes in float32; choose precision f32 and tensors of another dtype than f64, or another engine'
@@ -31,7 +31,7 @@ export async function loadWebgpuEngine(): Promise<Engine> {
         cache.set(program.hash, compiled)
         if (cache.size > CACHED_PROGRAMS) cache.delete(cache.keys().next().value as string)
       }
-      return new WebgpuKernel(thread, compiled, program, manifest)
+      return new WebgpuKernel(thread, compiled, program, manifest, packing)
     },
   }
 }

@@ -7,7 +7,7 @@
 import { AsktellError } from '../../../core/errors.js'
 import type { FloatArray, TensorSpec, Tensors } from '../../../core/tensor.js'
 import type { Program } from '../../language/program.js'
-import type { Kernel, KernelRun, Slots } from '../engine.js'
+import type { Kernel, KernelRun, KernelState, Packing } from '../engine.js'
 import { Numbers } from '../numbers.js'
 import { PlainArrays } from '../plain.js'
 import { checkManifest, type TensorShape, tensorShape } from '../shapes.js'
@@ -39,10 +39,11 @@ export class WebgpuKernel implements Kernel {
     private readonly compiled: Compiled,
     program: Program,
     manifest: readonly TensorSpec[],
+    private readonly packing?: Packing,
   ) {
     checkManifest(program, manifest)
     this.shapes = manifest.map(tensorShape)
-    this.plain = new PlainArrays(program, this.shapes, Float32Array)
+    this.plain = new PlainArrays(program, this.shapes, Float32Array, packing)
     this.passes = compiled.plan.passes
     this.memory = compiled.regions.place(this.shapes)
     for (const { table } of compiled.shaders) this.entries.set(table, entriesOf(table, this.shapes))
@@ -52,12 +53,12 @@ export class WebgpuKernel implements Kernel {
     this.firstPartial = first
   }
 
-  allocate(): { x: Tensors; slots: Slots } {
+  allocate(): KernelState {
     this.checkSize()
     return this.plain.allocate()
   }
 
-  adopt(state: { x: Tensors; slots: Slots }): { x: Tensors; slots: Slots } {
+  adopt(state: KernelState): KernelState {
     this.checkSize()
     return this.plain.adopt(state)
   }
@@ -71,6 +72,12 @@ export class WebgpuKernel implements Kernel {
   }
 
   run(run: KernelRun): void {
+    this.plain.unpacked(run, (whole) => this.runWhole(whole))
+    // What was packed has other bits now than what the device has, and is not to be kept beside it.
+    if (this.packing) this.cargo = undefined
+  }
+
+  private runWhole(run: KernelRun): void {
     const { plan, stages, numbers: table } = this.compiled
     const kernel = this.open()
     const numbers = new Numbers(plan.graph, this.shapes, run)
