@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Files share the modules of their worker: nothing in the project is global, and loading takes as long as many a file's tests.
+    isolate: false,
   },
 })

@@ -60,8 +60,8 @@ function message(desc: DescMessage, depth: number): fc.Arbitrary<Message> {
       const { localName } = field.oneof
       cases[localName] ??= []
       cases[localName].push(one.map((value) => ({ case: field.localName, value })))
-    } else if (field.fieldKind === 'list') init[field.localName] = fc.array(one, { maxLength: 3 })
-    else if (field.fieldKind === 'map') init[field.localName] = fc.dictionary(fc.string(), one, { maxKeys: 3 })
+    } else if (field.fieldKind === 'list') init[field.localName] = fc.array(one, { maxLength: field.message ? 2 : 3 })
+    else if (field.fieldKind === 'map') init[field.localName] = fc.dictionary(fc.string(), one, { maxKeys: 2 })
     else init[field.localName] = one
   }
   for (const [name, options] of Object.entries(cases)) init[name] = fc.oneof(...options)
