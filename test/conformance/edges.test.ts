@@ -66,6 +66,28 @@ describe.each(methods.map((method) => [method.id, method] as const))('%s', (_, m
     expect(estimate.points.map(({ point }) => point.kind === 'params' && point.params)).toContainEqual(points[0])
   })
 
+  // The answer of a bandit is an arm, by all that was told of it, and no trial.
+  if (method.family !== 'bandit')
+    it('a pruned trial is no answer, however good it looked', async () => {
+      const id = await search(method, floats(2))
+      const tell = async (status: 'ok' | 'pruned', value: number) => {
+        const { queries } = await sessions.step(id, { count: 1 })
+        const points = queries.flatMap(paramsOf)
+        const quantities = queries[0].wants.some(({ kind }) => kind === 'quantities') ? { quantities: [] } : {}
+        const values = points.map(() => problemOf(method, floats(2)).objectives.map(() => value))
+        await sessions.step(id, { observations: [{ queryId: queries[0].id, status, values, ...quantities }], count: 0 })
+        return points
+      }
+      const [done] = await tell('ok', 1)
+      const [pruned] = await tell('pruned', -1e6)
+      const { kind, points } = await sessions.estimate(id)
+      // An iterate is no trial either, once there is one.
+      if (kind === 'iterate') return
+      const answers = points.map(({ point }) => point.kind === 'params' && point.params)
+      expect(answers).toContainEqual(done)
+      expect(answers).not.toContainEqual(pruned)
+    })
+
   it.each([
     ['a constant', () => 1],
     ['values near the largest float', (p: Params) => 1e307 * (1 + bowl(p))],

@@ -6,6 +6,9 @@ import type * as Package from '../../src/optimizers/engines/tensorflow/package.j
 import { configSchema } from '../../src/server/config.js'
 import { startServer } from '../../src/server/index.js'
 
+// Files share the modules of a worker; those that the server loaded for another one know nothing of the mock.
+vi.hoisted(() => vi.resetModules())
+
 let installed = true
 vi.mock('../../src/optimizers/engines/tensorflow/package.js', async (original) => {
   const { loadTensorFlow } = await original<typeof Package>()

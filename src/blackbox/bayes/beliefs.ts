@@ -19,6 +19,8 @@ export type Trial = Row & {
   trial: number
   /** All objectives, to be minimized, where there are several; `value` is the first. */
   values?: Float64Array
+  /** It was given up with its last value, which informs, and is no answer. */
+  pruned?: true
 }
 
 /** Which number of a trial a process models: the objective, constraint i, or the logarithm of the cost. */

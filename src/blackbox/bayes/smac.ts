@@ -15,18 +15,15 @@
  *   infeasible trial counts as the worst value, a pruned one with its last.
  */
 import { z } from 'zod'
-import { defineMethod } from '../../core/method.js'
 import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Params } from '../../core/space.js'
-import type { Tree } from '../../core/tree.js'
 import type { Axis, Encoding } from '../space/encoding.js'
 import { uniformPoint } from '../space/fresh.js'
-import { bestEstimate } from '../space/progress.js'
 import { logH, logNormalCdf } from './acquisition.js'
 import { type Row, standardization, standardized, subset } from './data.js'
 import { growForest, predict } from './forest.js'
-import { type Scene, type SequentialState, sequentialMethod } from './sequential.js'
+import { type Scene, sequentialMethod } from './sequential.js'
 
 const config = z.strictObject({
   nInitial: field(
@@ -264,7 +261,7 @@ function suggest(scene: Scene<Config, null>, count: number): Params[] {
   return found
 }
 
-const sequential = sequentialMethod<Config, null>({
+export const method = sequentialMethod<Config, null>({
   id: 'smac',
   title: 'SMAC',
   summary:
@@ -287,9 +284,9 @@ const sequential = sequentialMethod<Config, null>({
   config,
   facts: { parameters: ['float', 'int', 'categorical', 'ordinal', 'permutation', 'conditional', 'constrained'] },
   recipes: [
-    { problem: 'branin', maxEvaluations: 100, target: 0.6 },
-    { problem: 'sphere-5d', maxEvaluations: 150, target: 3 },
-    { problem: 'mixed', maxEvaluations: 100, target: 0.06 },
+    { problem: 'branin', maxEvaluations: 60, target: 0.6 },
+    { problem: 'sphere-5d', maxEvaluations: 80, target: 3 },
+    { problem: 'mixed', maxEvaluations: 60, target: 0.06 },
   ],
   equations: () => [
     String.raw`\mu(x) = \tfrac{1}{T} \sum_t \mu_t(x), \quad s^2(x) = \tfrac{1}{T} \sum_t \left(s_t^2(x) + (\mu_t(x) - \mu(x))^2\right)`,
@@ -300,10 +297,4 @@ const sequential = sequentialMethod<Config, null>({
     nInitial ?? Math.min(10, 2 * (space.kind === 'search' ? space.parameters.length + 1 : 1)),
   init: () => null,
   suggest,
-})
-
-export const method = defineMethod<Config, SequentialState<null> & Tree>({
-  ...sequential,
-  // A pruned trial informs the forest and is no answer.
-  estimate: ({ problem }, { progress }) => bestEstimate(progress, problem),
 })

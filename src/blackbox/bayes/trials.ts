@@ -48,6 +48,7 @@ export function trialOf(
     ),
     cost: observation.quantities?.[i]?.cost?.[0] ?? Number.NaN,
     trial: query.trial ?? -1,
+    ...(observation.status === 'pruned' && { pruned: true as const }),
   }
 }
 
@@ -55,10 +56,12 @@ export function trialOf(
 export const isFeasible = ({ value, constraints }: Trial): boolean =>
   !Number.isNaN(value) && constraints.every((c) => !(c > 0))
 
-/** The feasible trial of the lowest value (inner sign), the first of equals; undefined while there is none. */
+const isAnswer = (trial: Trial): boolean => isFeasible(trial) && !trial.pruned
+
+/** The complete and feasible trial of the lowest value (inner sign), the first of equals; undefined while there is none. */
 export const bestTrial = (trials: readonly Trial[]): Trial | undefined =>
   trials.reduce<Trial | undefined>(
-    (best, trial) => (isFeasible(trial) && !(best && best.value <= trial.value) ? trial : best),
+    (best, trial) => (isAnswer(trial) && !(best && best.value <= trial.value) ? trial : best),
     undefined,
   )
 
@@ -71,9 +74,9 @@ export function trialEstimate(problem: Problem, trials: readonly Trial[], best: 
   return { kind, points: [{ point, values: [signOf(problem) * best.value], ...trial }], step: trials.length }
 }
 
-/** The feasible trials that no other dominates, by their first objective. */
+/** The complete and feasible trials that no other dominates, by their first objective. */
 export function frontOf(trials: readonly Trial[]): Trial[] {
-  const feasible = trials.filter(isFeasible)
+  const feasible = trials.filter(isAnswer)
   const front = nondominated(feasible.map(({ values }) => values as Float64Array)).map((i) => feasible[i])
   return front.sort((a, b) => a.value - b.value)
 }
