@@ -505,61 +505,6 @@ static void step(int port, const char *path, const char *kind, const char *sessi
   await_message(&c, s);
 }
 
-typedef struct {
-  char session[80], query[80];
-  double from;
-} Caller;
-
-/* Steps of many sessions at once: each has a stream, and sends its next gradient as soon as its last is answered. */
-static void steps(int port, const char *path, const char *session, int sessions, size_t elements, int count) {
-  Conn c;
-  Buf b = {0};
-  Caller *caller = calloc(sessions, sizeof(Caller));
-  uint8_t *g = gradient(elements);
-  open_connection(&c, port, sessions);
-  double begun = 0, ended = 0;
-  for (int phase = 0; phase < 3; phase++) {
-    int left = phase == 1 ? count - sessions : 0, open = sessions;
-    if (phase == 1) begun = now();
-    for (int i = 0; i < sessions; i++) {
-      Stream *s = &c.streams[i];
-      if (phase == 0) {
-        snprintf(caller[i].session, sizeof caller[i].session, "%s%d", session, i);
-        open_stream(&c, s, path);
-      }
-      caller[i].from = now();
-      if (phase == 1) {
-        send_inline(&c, s, caller[i].session, caller[i].query, g, elements * 4);
-        continue;
-      }
-      step_request(&b, caller[i].session, caller[i].query, phase == 0 ? NOTHING : CANCEL, 1);
-      send_buffer(&c, s, &b, phase == 2);
-    }
-    char *idle = calloc(1, sessions);
-    while (open > 0) {
-      for (int i = 0; i < sessions; i++) {
-        Stream *s = &c.streams[i];
-        if (idle[i]) continue;
-        if (s->ended && !complete(s)) die("a call ended without an answer: the server refused it");
-        if (!complete(s)) continue;
-        if (phase < 2 && s->in.n < elements * 4) die("an answer without the parameters");
-        if (phase == 1) times[taken++] = now() - caller[i].from;
-        if (phase < 2) read_query(s, caller[i].query);
-        s->in.n = 0;
-        if (left > 0) {
-          left--;
-          caller[i].from = now();
-          send_inline(&c, s, caller[i].session, caller[i].query, g, elements * 4);
-        } else idle[i] = 1, open--;
-      }
-      if (open > 0) receive(&c);
-    }
-    free(idle);
-    if (phase == 1) ended = now();
-  }
-  report(ended - begun);
-}
-
 /* Bytes in a slot of shared memory; its first 8 are the generation of what it holds. */
 static void extent(Buf *out, int slot, uint64_t generation, size_t length) {
   out->n = 0;
@@ -640,11 +585,21 @@ static void intake(int port, const char *path, const char *session, size_t eleme
   report(times[0]);
 }
 
-/* Tell and ask by many callers at once on one connection. Phases: the first ask, the count that is timed, the end. */
-static void messages(int port, const char *path, const char *session, int sessions, int callers, int count, int unary) {
+typedef struct {
+  char session[80], query[80];
+  double from;
+} Caller;
+
+/*
+ * Tell and ask by many callers at once on one connection: a value, or a gradient of so many elements. Phases: the first ask,
+ * the count that is timed, the end.
+ */
+static void messages(int port, const char *path, const char *session, int sessions, int callers, int count, int unary,
+                     size_t elements) {
   Conn c;
   Buf b = {0};
   Caller *caller = calloc(callers, sizeof(Caller));
+  uint8_t *g = gradient(elements);
   open_connection(&c, port, callers);
   for (int i = 0; i < callers; i++) {
     snprintf(caller[i].session, sizeof caller[i].session, "%s%d", session, i % sessions);
@@ -653,38 +608,41 @@ static void messages(int port, const char *path, const char *session, int sessio
   double begun = 0, ended = 0;
   for (int phase = 0; phase < 3; phase++) {
     int begin = phase == 1 ? (count < callers ? count : callers) : callers;
-    int left = phase == 1 ? count - begin : 0, open = begin;
+    int left = begin, more = phase == 1 ? count - begin : 0;
     enum Tell tell = phase == 0 ? NOTHING : phase == 1 ? VALUE : CANCEL;
+    /* 1 for who is to send, 2 for who waits for an answer. */
+    char *turn = calloc(1, callers);
+    memset(turn, 1, begin);
     if (phase == 1) begun = now();
-    for (int i = 0; i < callers; i++)
-      if (i < begin) {
-        caller[i].from = now();
-        if (unary) open_stream(&c, &c.streams[i], path);
-        step_request(&b, caller[i].session, caller[i].query, tell, !unary);
-        send_buffer(&c, &c.streams[i], &b, unary || tell == CANCEL);
-      }
-    char *idle = calloc(1, callers);
-    memset(idle + begin, 1, callers - begin);
-    while (open > 0) {
-      receive(&c);
+    while (left > 0) {
       for (int i = 0; i < callers; i++) {
         Stream *s = &c.streams[i];
-        if (idle[i]) continue;
+        if (turn[i] == 1) {
+          turn[i] = 2;
+          caller[i].from = now();
+          if (unary) open_stream(&c, s, path);
+          if (tell == VALUE && elements > 0) {
+            send_inline(&c, s, caller[i].session, caller[i].query, g, elements * 4);
+          } else {
+            step_request(&b, caller[i].session, caller[i].query, tell, !unary);
+            send_buffer(&c, s, &b, unary || tell == CANCEL);
+          }
+        }
+        if (turn[i] == 0) continue;
         if (s->ended && !complete(s)) die("a call ended without an answer: the server refused it");
         if (!complete(s) || (unary && !s->ended)) continue;
+        if (phase < 2 && s->in.n < elements * 4) die("an answer without the parameters");
         if (phase == 1) times[taken++] = now() - caller[i].from;
         if (phase < 2) read_query(s, caller[i].query);
         s->in.n = 0;
-        if (left > 0) {
-          left--;
-          caller[i].from = now();
-          if (unary) open_stream(&c, s, path);
-          step_request(&b, caller[i].session, caller[i].query, tell, !unary);
-          send_buffer(&c, s, &b, unary);
-        } else idle[i] = 1, open--;
+        if (more > 0) more--, turn[i] = 1;
+        else left--, turn[i] = 0;
       }
+      int waiting = 0;
+      for (int i = 0; i < callers; i++) waiting |= turn[i] == 1;
+      if (left > 0 && !waiting) receive(&c);
     }
-    free(idle);
+    free(turn);
     if (phase == 1) ended = now();
   }
   report(ended - begun);
@@ -700,12 +658,12 @@ int main(int argc, char **argv) {
   if (strcmp(mode, "echo") == 0 && given == 4) echo(atoi(a[0]), atoll(a[1]), atoll(a[2]), count);
   else if (strcmp(mode, "step") == 0 && given == 6) step(atoi(a[0]), a[1], a[2], a[3], atoll(a[4]), count);
   else if (strcmp(mode, "steps") == 0 && given == 6)
-    steps(atoi(a[0]), a[1], a[2], atoi(a[3]), atoll(a[4]), count);
+    messages(atoi(a[0]), a[1], a[2], atoi(a[3]), atoi(a[3]), count, 0, atoll(a[4]));
   else if (strcmp(mode, "shared") == 0 && given == 8)
     shared(atoi(a[0]), a[1], a[2], atoll(a[3]), a[4], a[5], atoll(a[6]), count);
   else if (strcmp(mode, "intake") == 0 && given == 4) intake(atoi(a[0]), a[1], a[2], atoll(a[3]));
   else if ((strcmp(mode, "unary") == 0 || strcmp(mode, "stream") == 0) && given == 6)
-    messages(atoi(a[0]), a[1], a[2], atoi(a[3]), atoi(a[4]), count, mode[0] == 'u');
+    messages(atoi(a[0]), a[1], a[2], atoi(a[3]), atoi(a[4]), count, mode[0] == 'u', 0);
   else die("see the head of load.c");
   return 0;
 }

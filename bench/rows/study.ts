@@ -31,11 +31,7 @@ const PEERS: readonly Peer[] = [
   {
     name: 'Optuna TPE behind its gRPC proxy, in memory',
     method: 'tpe',
-    sizes: [
-      { trials: 1000, seconds: 600, pairs: 3 },
-      { trials: 2000, seconds: 600, pairs: 1 },
-      { trials: 10_000, seconds: 3600, pairs: 1 },
-    ],
+    sizes: [{ trials: 10_000, seconds: 5400, pairs: 1 }],
     mark: 30,
     python: () => python(),
     script: 'peers/optuna_study.py',

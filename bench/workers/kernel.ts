@@ -1,35 +1,42 @@
 /**
  * The wasm engine on the rule of the preset `adam`, answering the lines that the peers answer. Argument: "norm" when the
- * gradient's norm is reported, as sessions do by default.
+ * gradient's norm is reported, as sessions do by default; "bf16" or "int8" for moments in fewer bytes.
  */
 import { openSync, readSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Tensors } from '../../src/core/tensor.js'
 import { NOTHING_TOLD } from '../../src/optimizers/compose.js'
-import type { Kernel, Slots } from '../../src/optimizers/engines/engine.js'
+import type { Kernel, KernelState } from '../../src/optimizers/engines/engine.js'
 import { loadEngines } from '../../src/optimizers/engines/index.js'
+import { packingOf } from '../../src/optimizers/packing.js'
 import { adam, method } from '../../src/optimizers/presets/adam.js'
 import { kernelOf, program } from '../../src/optimizers/step-program.js'
 
 await loadEngines()
 
-const config = method.config.parse({ reportNorm: process.argv[2] === 'norm' })
+const [, , option = ''] = process.argv
+const stateDtype = ['bf16', 'int8'].includes(option) ? option : 'full'
+const config = method.config.parse({ reportNorm: option === 'norm', stateDtype })
 
 class Adam {
   private readonly kernel: Kernel
   private readonly scalars
-  readonly x: Tensors
   readonly g: Tensors
-  private readonly slots: Slots
+  private readonly state: KernelState
   private t = 0
 
   constructor(elements: number) {
     const tensors = [{ name: 'w', shape: [elements], dtype: 'f32' as const }]
-    const composition = program(adam.rule, config, { kind: 'tensors', tensors })
-    this.kernel = kernelOf(composition, tensors, 'wasm', 'f32')
+    const space = { kind: 'tensors' as const, tensors }
+    const composition = program(adam.rule, config, space)
+    this.kernel = kernelOf(composition, tensors, 'wasm', 'f32', packingOf(adam.rule, config, space))
     this.scalars = composition.scalars
-    ;({ x: this.x, slots: this.slots } = this.kernel.allocate())
+    this.state = this.kernel.allocate()
     this.g = this.kernel.inputBuffer('g')
+  }
+
+  get x() {
+    return this.state.x
   }
 
   step() {
@@ -44,7 +51,7 @@ class Adam {
       told: NOTHING_TOLD,
       reports: {},
     }
-    this.kernel.run({ x: this.x, slots: this.slots, inputs: { g: this.g }, scalars: { ...this.scalars(at), t } })
+    this.kernel.run({ ...this.state, inputs: { g: this.g }, scalars: { ...this.scalars(at), t }, seed: t })
   }
 }
 

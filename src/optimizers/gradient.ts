@@ -215,7 +215,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
           gradients: state.received,
           slotElements:
             slotElements(state.slots) +
-            packedElements(state.packed ?? {}, spaceOf(run.problem).tensors) +
+            (state.packed ? packedElements(state.packed, spaceOf(run.problem).tensors) : 0) +
             slotElements(state.kept),
           slotBytes: treeBytes(state.slots) + treeBytes(state.packed) + treeBytes(state.kept),
         },
