@@ -1,4 +1,4 @@
-"""torch.optim.Adam on the CPU, for the kernel row. Arguments: fused or foreach, and the number of threads.
+"""torch.optim.Adam for the kernel row. Arguments: fused or foreach, the number of threads, and the device (cpu if not given).
 
 Answers lines on stdin: "alloc n" | "run k" (k steps) | "check input output n steps", each with seconds.
 """
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 mode, threads = sys.argv[1], int(sys.argv[2])
+device = sys.argv[3] if len(sys.argv) > 3 else "cpu"
 torch.set_num_threads(threads)
 optimizer = x = None
 
@@ -16,8 +17,8 @@ optimizer = x = None
 def allocate(n):
     global optimizer, x
     optimizer = x = None
-    x = torch.zeros(n, requires_grad=True)
-    x.grad = 1e-3 * ((torch.arange(n) % 2003) - 1001).float()
+    x = torch.zeros(n, requires_grad=True, device=device)
+    x.grad = 1e-3 * ((torch.arange(n, device=device) % 2003) - 1001).float()
     optimizer = torch.optim.Adam([x], lr=1e-3, fused=mode == "fused", foreach=mode == "foreach")
     optimizer.step()  # makes its state
 
@@ -42,6 +43,8 @@ for line in sys.stdin:
     elif command == "run":
         for _ in range(int(rest[0])):
             optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
     else:
         check(rest[0], rest[1], int(rest[2]), int(rest[3]))
     print(time.perf_counter() - begun, flush=True)

@@ -1,6 +1,7 @@
 /**
- * The shaders of the preset `adam` on the device, tensors staying there, and copies that move as many bytes. Answers each
- * line with seconds; to `check`, with the largest difference from the wasm engine after some steps of the whole engine.
+ * The shaders of the preset `adam` on the device, tensors staying there, and copies that move as many bytes: the device's own,
+ * and a shader's, which some devices are faster with. Answers each line with seconds; to `check`, with the largest
+ * difference from the wasm engine after some steps of the whole engine.
  */
 import { createInterface } from 'node:readline'
 import { Rng, rngStream } from '../../src/core/rng.js'
@@ -21,6 +22,17 @@ const COPIED_BYTES = (7 * 4) / 2
 const MOST_COPIED = 2 ** 28
 /** What `alloc` answers where no buffer holds the tensors. */
 const TOO_LARGE = -1
+const COPY_SHADER = `
+@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> target_: array<vec4<f32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.x + id.y * groups.x * 256u;
+  if (i < arrayLength(&source)) { target_[i] = source[i]; }
+}`
+/** Workgroups in a row of the copy. */
+const COPY_ROW = 4096
+const ENGINES = ['wasm', 'webgpu'] as const
 const CHECKED = { elements: 10_000, steps: 20 }
 
 const config = method.config.parse({ reportNorm: false })
@@ -69,7 +81,64 @@ function asked(elements: number): { setup: Setup; run: Run } | undefined {
   return setup && run && { setup, run }
 }
 
-let opened: { kernel: DeviceKernel; run: Run; copy: () => void; close(): void } | undefined
+/** Copies of so many bytes from one buffer to another, piece by piece where they are more than a buffer is to have. */
+async function copies(bytes: number) {
+  const size = Math.min(MOST_COPIED, 16 * Math.ceil(bytes / 16))
+  const pieces = Array.from({ length: Math.ceil(bytes / size) }, (_, k) => Math.min(size, bytes - k * size))
+  const { COPY_SRC, COPY_DST, STORAGE } = GPUBufferUsage
+  const [from, to] = [COPY_SRC, COPY_DST].map((usage) => gpu.createBuffer({ size, usage: usage | STORAGE }))
+  const module = gpu.createShaderModule({ code: COPY_SHADER })
+  const pipeline = await gpu.createComputePipelineAsync({ layout: 'auto', compute: { module } })
+  const bound = pieces.map((piece) => {
+    const part = { offset: 0, size: 16 * Math.ceil(piece / 16) }
+    const entries = [from, to].map((buffer, binding) => ({ binding, resource: { buffer, ...part } }))
+    const groups = Math.ceil(piece / 16 / 256)
+    return {
+      bindings: gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }),
+      groups: [Math.min(groups, COPY_ROW), Math.ceil(groups / COPY_ROW)] as const,
+    }
+  })
+  const submit = (record: (encoder: GPUCommandEncoder) => void) => {
+    const encoder = gpu.createCommandEncoder()
+    record(encoder)
+    gpu.queue.submit([encoder.finish()])
+  }
+  return {
+    copy: () =>
+      submit((encoder) => {
+        for (const piece of pieces) encoder.copyBufferToBuffer(from, 0, to, 0, 4 * Math.ceil(piece / 4))
+      }),
+    shaderCopy: () =>
+      submit((encoder) => {
+        const pass = encoder.beginComputePass()
+        pass.setPipeline(pipeline)
+        for (const { bindings, groups } of bound) {
+          pass.setBindGroup(0, bindings)
+          pass.dispatchWorkgroups(...groups)
+        }
+        pass.end()
+      }),
+    close: () => [from, to].forEach((buffer) => void buffer.destroy()),
+  }
+}
+
+let opened: ({ kernel: DeviceKernel; run: Run } & Awaited<ReturnType<typeof copies>>) | undefined
+
+/** Steps of the engines as sessions run them, with the gradient and the state in the memory of the host. */
+const engines = new Map<string, () => void>()
+async function openEngines(elements: number): Promise<void> {
+  const tensors = tensorsOf(elements)
+  const composition = composed(tensors)
+  for (const engine of ENGINES) {
+    await loadEngine(engine)
+    const kernel = kernelOf(composition, tensors, engine, 'f32')
+    const state = kernel.allocate()
+    const g = kernel.inputBuffer('g')
+    g.w.fill(1e-3)
+    let t = 0
+    engines.set(engine, () => kernel.run({ ...state, inputs: { g }, scalars: scalarsAt(composition, ++t) }))
+  }
+}
 
 const commands: { [name: string]: (count: number) => Promise<unknown> } = {
   async check() {
@@ -77,7 +146,7 @@ const commands: { [name: string]: (count: number) => Promise<unknown> } = {
     const tensors = tensorsOf(elements)
     const composition = composed(tensors)
     const results: Float32Array[] = []
-    for (const engine of ['wasm', 'webgpu'] as const) {
+    for (const engine of ENGINES) {
       await loadEngine(engine)
       const rng = new Rng(rngStream(1, 'kernel'))
       const kernel = kernelOf(composition, tensors, engine, 'f32')
@@ -95,24 +164,23 @@ const commands: { [name: string]: (count: number) => Promise<unknown> } = {
     const wanted = asked(elements)
     if (!wanted) return TOO_LARGE
     const kernel = await device.open(wanted.setup)
-    const bytes = elements * COPIED_BYTES
-    const size = Math.min(MOST_COPIED, 4 * Math.ceil(bytes / 4))
-    const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
-    const [from, to] = [gpu.createBuffer({ size, usage }), gpu.createBuffer({ size, usage })]
-    const copy = () => {
-      const encoder = gpu.createCommandEncoder()
-      for (let left = bytes; left > 0; left -= size)
-        encoder.copyBufferToBuffer(from, 0, to, 0, 4 * Math.ceil(Math.min(left, size) / 4))
-      gpu.queue.submit([encoder.finish()])
-    }
+    const moved = await copies(elements * COPIED_BYTES)
     await kernel.run({ ...wanted.run, download: false })
     await done()
     const close = () => {
       kernel.close()
-      from.destroy()
-      to.destroy()
+      moved.close()
     }
-    opened = { kernel, run: { ...wanted.run, upload: undefined, download: false }, copy, close }
+    opened = { ...moved, kernel, run: { ...wanted.run, upload: undefined, download: false }, close }
+  },
+  async engines(elements) {
+    await openEngines(elements)
+  },
+  async wasm(steps) {
+    for (let k = steps; k > 0; k--) engines.get('wasm')!()
+  },
+  async webgpu(steps) {
+    for (let k = steps; k > 0; k--) engines.get('webgpu')!()
   },
   async step(steps) {
     for (let k = steps; k > 0; k--) await opened!.kernel.run(opened!.run)
@@ -120,6 +188,10 @@ const commands: { [name: string]: (count: number) => Promise<unknown> } = {
   },
   async copy(times) {
     for (let k = times; k > 0; k--) opened!.copy()
+    await done()
+  },
+  async shaderCopy(times) {
+    for (let k = times; k > 0; k--) opened!.shaderCopy()
     await done()
   },
 }

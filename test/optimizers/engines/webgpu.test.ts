@@ -66,13 +66,14 @@ test('what is not finite is what float64 makes of it', () => {
 })
 
 test('norms whose squares leave the range of f32', () => {
-  const program = rule('report n = norm(g, all)\nreport d = dot(g, g/2, all)\nx = g')
+  const program = rule('report n = norm(g, all)\nreport d = dot(g, g/2, all)\nreport z = dot(g, 0*g, all)\nx = g')
   for (const scale of [1e30, 1e-30, 1]) {
     const g = { a: Float32Array.from({ length: 10_001 }, (_, i) => scale * Math.sin(i + 1)) }
     const squares = g.a.reduce((sum, value) => sum + value * value, 0)
-    const { n, d } = on(program, g).reports
+    const { n, d, z } = on(program, g).reports
     expect(n / Math.sqrt(squares)).toBeCloseTo(1, 5)
     expect(d / (squares / 2)).toBeCloseTo(1, 5)
+    expect(z).toBe(0)
   }
 })
 

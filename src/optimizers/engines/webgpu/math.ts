@@ -21,6 +21,15 @@ fn lesser(a: V, b: V) -> V { return select(select(a, b, b < a), a + b, isNan(a) 
 fn greater(a: V, b: V) -> V { return select(select(a, b, b > a), a + b, isNan(a) | isNan(b)); }
 fn signOf(x: V) -> V { return select(select(x, V(1), x > V(0)), V(-1), x < V(0)); }
 fn powerOfTwo(n: I) -> V { return bitcast<V>((n + I(127)) << U(23u)); }
+// x 2^n, by the exponent: of a product of factors with constants, compilers multiply the constants first, which may overflow.
+// What becomes too small is 0, what becomes too large stays finite; infinity and NaN stay what they are.
+fn scaled(x: V, n: i32) -> V {
+  let bits = bitcast<I>(x);
+  let exponent = (bits >> U(23u)) & I(255);
+  let moved = clamp(exponent + I(n), I(0), I(254));
+  let value = select(bitcast<V>((bits & bitcast<I>(U(0x807fffffu))) | (moved << U(23u))), V(0), (moved == I(0)) | (exponent == I(0)));
+  return select(value, x, exponent == I(255));
+}
 
 // x = n ln 2 + r, |r| <= ln(2) / 2; e^r - 1 by Taylor's series.
 fn exponentParts(x: V) -> I { return I(round(x * 1.44269504)); }

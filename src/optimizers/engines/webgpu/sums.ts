@@ -14,12 +14,13 @@ export const partsOf = (sums: readonly Reduce[]): Part[] =>
     (isProduct(fn) ? ['', 'huge', 'tiny'] : ['']).map((end) => ({ fn, name: `s${id}${end}` })),
   )
 
-const HUGE_SCALE = 2 ** -80
-const TINY_SCALE = 2 ** 60
+/** Powers of two by which the factors are scaled. */
+const HUGE_SCALE = -80
+const TINY_SCALE = 60
 
 /** What a block's partial sums come to. */
 export const combine = (parts: ArrayLike<number>, at: number, { fn }: Reduce): number =>
-  isProduct(fn) ? parts[at] + parts[at + 1] / HUGE_SCALE ** 2 + parts[at + 2] / TINY_SCALE ** 2 : parts[at]
+  isProduct(fn) ? parts[at] + parts[at + 1] * 4 ** -HUGE_SCALE + parts[at + 2] * 4 ** -TINY_SCALE : parts[at]
 
 export const START: Readonly<Record<Reduction, string>> = {
   sum: 'V(0)',
@@ -56,8 +57,8 @@ const product: Lines = (name, a, b, inside) => [
   `let ${name}isHuge = abs(${name}product) > V(${2 ** 100});`,
   `let ${name}isTiny = abs(${name}product) < V(${2 ** -60});`,
   `${name} += ${within(inside, 'V(0)', `select(${name}product, V(0), ${name}isHuge | ${name}isTiny)`)};`,
-  `${name}huge += ${within(inside, 'V(0)', `select(V(0), (${a} * ${HUGE_SCALE}) * (${b} * ${HUGE_SCALE}), ${name}isHuge)`)};`,
-  `${name}tiny += ${within(inside, 'V(0)', `select(V(0), (${a} * ${TINY_SCALE}) * (${b} * ${TINY_SCALE}), ${name}isTiny)`)};`,
+  `${name}huge += ${within(inside, 'V(0)', `select(V(0), scaled(${a}, ${HUGE_SCALE}) * scaled(${b}, ${HUGE_SCALE}), ${name}isHuge)`)};`,
+  `${name}tiny += ${within(inside, 'V(0)', `select(V(0), scaled(${a}, ${TINY_SCALE}) * scaled(${b}, ${TINY_SCALE}), ${name}isTiny)`)};`,
 ]
 
 /** Lines that take another value into the sums. */
