@@ -1,4 +1,4 @@
-"""Writes torch-optim.json: 50 steps of torch.optim on two functions, float64, for test/optimizers/presets/torch.test.ts;
+"""Writes torch-optim.json: 50 steps of torch.optim on three functions, float64, for test/optimizers/presets/torch.test.ts;
 and torch-training.json: learning rates, averages, groups, accumulation and optimizers of matrices, for torch-training.test.ts.
 
 Run with a Python that has torch (CPU): python test/golden/generate_torch.py
@@ -10,6 +10,7 @@ import pathlib
 import torch
 
 STEPS = 50
+SAMPLED = [1, 2, 3, 5, 10, 20, 35, 50]
 
 # Else torch keeps step counts and the momentum product of NAdam in float32.
 torch.set_default_dtype(torch.float64)
@@ -23,9 +24,25 @@ def quadratic(x):
     return 0.5 * (torch.tensor([1.0, 3.0, 10.0], dtype=torch.float64) * (x - 0.5) ** 2).sum()
 
 
+# Eight examples of four features, with three labels.
+FEATURES = torch.sin(torch.arange(1.0, 33.0)).reshape(8, 4)
+LABELS = torch.nn.functional.one_hot(torch.arange(8) % 3).to(FEATURES)
+
+
+def logistic(weights, bias):
+    """The loss of logistic regression, a mean over the examples."""
+    logits = FEATURES @ weights + bias
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, LABELS, reduction="sum") / 8
+
+
+# Functions of some tensors, and their values at the start.
 PROBLEMS = {
-    "rosenbrock": (rosenbrock, [-1.2, 1.0]),
-    "quadratic": (quadratic, [2.0, -1.0, 1.5]),
+    "rosenbrock": (rosenbrock, [[-1.2, 1.0]]),
+    "quadratic": (quadratic, [[2.0, -1.0, 1.5]]),
+    "logistic": (
+        logistic,
+        [[[0.5, -1.0, 0.25], [-0.75, 0.5, 1.0], [1.5, 0.75, -0.5], [-0.25, 1.25, -1.5]], [0.5, -0.25, 1.0]],
+    ),
 }
 
 # method of this library, its config, class and arguments of torch
@@ -113,15 +130,21 @@ CASES = [
 
 
 def trajectory(function, start, name, arguments):
-    x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-    optimizer = getattr(torch.optim, name)([x], **arguments)
-    points = []
-    for _ in range(STEPS):
+    tensors = [torch.tensor(values, dtype=torch.float64, requires_grad=True) for values in start]
+    optimizer = getattr(torch.optim, name)(tensors, **arguments)
+    points = {}
+    for step in range(1, STEPS + 1):
         optimizer.zero_grad()
-        function(x).backward()
+        function(*tensors).backward()
         optimizer.step()
-        points.append(x.detach().tolist())
+        if step in SAMPLED:
+            points[step] = written(tensors)
     return points
+
+
+def written(tensors):
+    """All elements, to more digits than are compared."""
+    return [float(f"{value:.12g}") for tensor in tensors for value in tensor.flatten().tolist()]
 
 
 # schedule of this library, torch's class and arguments; the learning rate is 0.1
@@ -226,7 +249,7 @@ def matrices():
 
 def training():
     """What is around an optimizer: averages, groups, accumulation, and a plateau; trajectories on the quadratic."""
-    function, start = PROBLEMS["quadratic"]
+    function, [start] = PROBLEMS["quadratic"]
 
     def run(make, steps=30, step=None):
         x = torch.tensor(start, requires_grad=True)
@@ -302,7 +325,7 @@ def lbfgs():
     """Steps of LBFGS of one iteration each, without a line search."""
     found = []
     for problem, rate, history in [("quadratic", 1.0, 10), ("quadratic", 0.5, 2), ("rosenbrock", 0.2, 5)]:
-        function, start = PROBLEMS[problem]
+        function, [start] = PROBLEMS[problem]
         x = torch.tensor(start, requires_grad=True)
         optimizer = torch.optim.LBFGS([x], lr=rate, max_iter=1, history_size=history, tolerance_grad=0, tolerance_change=0)
 
@@ -334,7 +357,6 @@ if __name__ == "__main__":
             "method": method,
             "config": config,
             "problem": problem,
-            "start": start,
             "torch": f"{name}({', '.join(f'{k}={v}' for k, v in arguments.items())})",
             "trajectory": trajectory(function, start, name, arguments),
         }

@@ -146,7 +146,7 @@ function lion(config: Config) {
     text: [
       'e = d*lr',
       ...(weightDecay > 0 && decay === 'decoupled' ? ['x = x - weightDecay*e*x'] : []),
-      'u = sign(beta1*m + (1 - beta1)*e*g)',
+      'u = sign(beta1*m + (1 - beta1)*g)',
       'x = x - e*u',
       'm = beta2*m + (1 - beta2)*e*g',
       'a = e*dot(u, s, all)',

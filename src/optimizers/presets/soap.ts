@@ -175,7 +175,8 @@ export const method = gradientMethod<typeof fields>({
   rule: ({ weightDecay }: Config) => ({
     text: ['x = x - lr*step', ...(weightDecay > 0 ? ['x = x - lr*weightDecay*x'] : [])].join('\n'),
     inputs: ['step'],
-    scalars: () => ({ weightDecay }),
+    // The step that only learns the basis decays nothing, as in nikhilvyas/SOAP.
+    scalars: ({ t }) => ({ weightDecay: t === 1 ? 0 : weightDecay }),
   }),
   host,
   heavy: true,
