@@ -57,19 +57,24 @@ export function logExpectedImprovement(mean: number, deviation: number, best: nu
   return { value: Math.log(deviation) + value, dMean: -cdf / deviation, dDeviation: density / deviation }
 }
 
-/** Log expected improvement below `incumbent` under the model, with gradients in its ordered coordinates. */
-export function improvementOver(incumbent: number, model: Surrogate): Acquisition {
+/** What is worth how much by the mean and standard deviation at a point, with the derivatives in both. */
+type Pointwise = (mean: number, deviation: number) => { value: number; dMean: number; dDeviation: number }
+
+/** Such a worth under the model, with gradients in its ordered coordinates. */
+export function pointwiseOver(model: Surrogate, worth: Pointwise): Acquisition {
   return {
     values: (points) =>
-      model
-        .predict(points, false)
-        .map(({ mean, variance }) => logExpectedImprovement(mean, Math.sqrt(variance), incumbent).value),
+      model.predict(points, false).map(({ mean, variance }) => worth(mean, Math.sqrt(variance)).value),
     gradients: (points) =>
       model.predict(points, true).map(({ mean, variance, dMean, dVariance }) => {
         const deviation = Math.sqrt(variance)
-        const { value, ...slope } = logExpectedImprovement(mean, deviation, incumbent)
+        const { value, ...slope } = worth(mean, deviation)
         const gradient = dMean!.map((dm, i) => slope.dMean * dm + (slope.dDeviation * dVariance![i]) / (2 * deviation))
         return { value, gradient }
       }),
   }
 }
+
+/** Log expected improvement below `incumbent` under the model. */
+export const improvementOver = (incumbent: number, model: Surrogate): Acquisition =>
+  pointwiseOver(model, (mean, deviation) => logExpectedImprovement(mean, deviation, incumbent))

@@ -6,6 +6,8 @@ import type { Params } from '../../core/space.js'
 import { Covariance, type KernelKind } from './covariance.js'
 import { type Row, standardization, standardized, subset } from './data.js'
 import { defaultTheta } from './fit.js'
+import type { LengthPrior } from './lengths.js'
+import { type OutcomeTransform, type Transform, transformed, transformOf } from './outcome.js'
 import { type Datum, fitProcess, type PriorMean, Process } from './process.js'
 import type { Dimensions, Theta } from './surrogate.js'
 
@@ -35,19 +37,29 @@ export type ModelOptions = {
   /** Standard deviation of the objective's noise where it is known. */
   noise?: number
   maxRows: number
+  /** What becomes of values of the objective before they are standardized; nothing when absent. Told gradients don't follow. */
+  outcome?: OutcomeTransform
+  lengths?: LengthPrior
 }
 
 /** Evaluations of the likelihood per fit. */
 const FIT_EVALUATIONS = 40
 
-/** What the process of a channel is conditioned on, in told units. Infeasible trials have the worst value of the others. */
-function rowsOf(trials: readonly Trial[], channel: Channel): Trial[] {
+/** The transform of the objective's values that the first `fitted` trials give: those of a fit, so that it stays until the next. */
+export const outcomeOf = (
+  trials: readonly Trial[],
+  { outcome = 'standardize' }: ModelOptions,
+  fitted: number,
+): Transform => transformOf(outcome, trials.slice(0, fitted))
+
+/** What the process of a channel is conditioned on, of values transformed. Infeasible trials have the worst value of the others. */
+function rowsOf(trials: readonly Trial[], channel: Channel, transform: Transform): Trial[] {
   const read = (trial: Trial) =>
     channel === 'objective' ? trial.value : channel === 'cost' ? Math.log(trial.cost) : trial.constraints[channel]
   const rows = trials.map((trial) => ({ ...trial, value: read(trial) }))
   if (channel !== 'objective')
     return rows.filter(({ value }) => Number.isFinite(value)).map((row) => ({ ...row, noise: 0, gradient: null }))
-  return rows.map((row) => (Number.isNaN(row.value) ? { ...row, gradient: null } : row))
+  return transformed(rows, transform).map((row) => (Number.isNaN(row.value) ? { ...row, gradient: null } : row))
 }
 
 function dataOf(rows: readonly Trial[], units: { center: number; scale: number }): Datum[] {
@@ -65,31 +77,36 @@ export function fitChannels(
   trials: readonly Trial[],
   channels: readonly Channel[],
   dimensions: Dimensions,
-  { kind, prior, noise, maxRows }: ModelOptions,
+  options: ModelOptions,
   last: readonly Fit[] | undefined,
 ): Fit[] {
+  const { kind, prior, noise, maxRows, lengths } = options
   const d = dimensions.ordered.length + dimensions.unordered.length
+  const transform = outcomeOf(trials, options, trials.length)
   return channels.map((channel, i) => {
-    const rows = subset(rowsOf(trials, channel), maxRows) as Trial[]
+    const rows = subset(rowsOf(trials, channel, transform), maxRows) as Trial[]
     const units = standardization(rows)
     const known = channel === 'objective' && noise !== undefined ? { noise: (noise / units.scale) ** 2 } : {}
-    const starts = [defaultTheta(d), ...(last ? [last[i].theta] : [])]
+    const starts = [defaultTheta(d, { lengths }), ...(last ? [last[i].theta] : [])]
     const kernel = (theta: Theta) => new Covariance(kind, dimensions, theta)
-    const options = { kernel, prior, maxEvaluations: FIT_EVALUATIONS, ...known }
-    return { ...units, theta: fitProcess(dataOf(rows, units), starts, options) }
+    const fit = { kernel, prior, maxEvaluations: FIT_EVALUATIONS, lengths, ...known }
+    return { ...units, theta: fitProcess(dataOf(rows, units), starts, fit) }
   })
 }
 
-/** The processes of all channels under hyperparameters that are given. */
+/** The processes of all channels under hyperparameters that were fitted to the first `fitted` trials. */
 export function condition(
   trials: readonly Trial[],
   channels: readonly Channel[],
   dimensions: Dimensions,
-  { kind, prior, maxRows }: ModelOptions,
+  options: ModelOptions,
   fits: readonly Fit[],
+  fitted = trials.length,
 ): Beliefs {
+  const { kind, prior, maxRows } = options
+  const transform = outcomeOf(trials, options, fitted)
   const processes = channels.map((channel, i) => {
-    const rows = subset(rowsOf(trials, channel), maxRows) as Trial[]
+    const rows = subset(rowsOf(trials, channel, transform), maxRows) as Trial[]
     return new Process(new Covariance(kind, dimensions, fits[i].theta), dataOf(rows, fits[i]), prior)
   })
   return { fits, processes }

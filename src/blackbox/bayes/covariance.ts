@@ -44,13 +44,13 @@ export class Covariance implements Kernel {
   readonly noise: number
   private readonly delta: Float64Array
 
-  /** `theta` as of the surrogate: log weights, log signal variance, log noise variance. */
+  /** `theta` as of the surrogate: log weights, log signal variance, log noise variance, and what a fit has beside. */
   constructor(
     readonly kind: KernelKind,
     private readonly dimensions: Dimensions,
     theta: Theta,
   ) {
-    const d = theta.length - 2
+    const d = dimensions.ordered.length + dimensions.unordered.length
     this.ordered = dimensions.ordered.length
     this.weights = theta.slice(0, d).map(Math.exp)
     this.variance = Math.exp(theta[d])

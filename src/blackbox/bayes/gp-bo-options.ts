@@ -6,14 +6,16 @@ import { contains, type Problem } from '../../core/space.js'
 import { MAX_DIMENSION } from '../sampling/sobol.js'
 import { type Axis, encodingOf } from '../space/encoding.js'
 import { KERNELS } from './covariance.js'
+import { LENGTH_PRIORS } from './lengths.js'
+import { OUTCOME_TRANSFORMS } from './outcome.js'
 import type { Design } from './worth.js'
 
 const value = z.union([z.string(), z.number(), z.boolean()])
 export const config = z.strictObject({
   acquisition: field(
-    z.enum(['ei', 'noisy-ei', 'kg', 'es', 'ucb', 'pi']).optional(),
-    'ei: expected improvement. noisy-ei: of the posterior mean. kg: knowledge gradient. es: entropy search. ucb: confidence bound. pi: probability of improvement. When absent ei, or kg where a fidelity, an environment or a task is given.',
-    { source: 'Frazier 2018, section 4' },
+    z.enum(['ei', 'noisy-ei', 'kg', 'es', 'mes', 'ucb', 'pi']).optional(),
+    'ei: expected improvement. noisy-ei: of the posterior mean. kg: knowledge gradient. es: entropy search. mes: max-value entropy search. ucb: confidence bound. pi: probability of improvement. When absent ei, or kg where a fidelity, an environment or a task is given.',
+    { source: 'Frazier 2018, section 4; Wang and Jegelka 2017 for mes' },
   ),
   kernel: field(z.enum(KERNELS).default('matern52'), 'Matérn 5/2 or squared exponential, a length per parameter.', {
     source: 'Frazier 2018, section 3.1',
@@ -30,6 +32,16 @@ export const config = z.strictObject({
     z.number().min(0).optional(),
     'Standard deviation of the noise in every value, beside what is told; learned when absent.',
     { source: 'ours' },
+  ),
+  outcomeTransform: field(
+    z.enum(OUTCOME_TRANSFORMS).default('standardize'),
+    'What becomes of values before the model sees them, standardized in the end; as of `gp`. Not with `noise`, `gradients` or an environment, which are in told units.',
+    { source: 'ours' },
+  ),
+  lengthPrior: field(
+    z.enum(LENGTH_PRIORS).default('optuna'),
+    'Prior of the length scales, which are fitted by maximum a posteriori; as of `gp`.',
+    { source: 'Optuna GPSampler; Hvarfner et al. 2024 for log-normal; Eriksson and Jankowiak 2021 for saas' },
   ),
   fidelity: field(
     z
@@ -167,6 +179,18 @@ export function check(c: Config, { space, constraints }: Problem): Issue[] {
     bad(
       'acquisition',
       `${c.acquisition} counts every point for itself; with a fidelity, an environment or a task use kg`,
+    )
+  const linear = (
+    [
+      ['noise', c.noise !== undefined],
+      ['gradients', c.gradients],
+      ['environment', c.environment],
+    ] as const
+  ).filter(([, on]) => on)
+  if (c.outcomeTransform !== 'standardize' && linear.length)
+    bad(
+      'outcomeTransform',
+      `${c.outcomeTransform} bends told units: it cannot be combined with ${linear.map(([name]) => name).join(', ')}`,
     )
   if (space.parameters.length > MAX_DIMENSION)
     issues.push({ path: 'space.parameters', message: `gp-bo takes at most ${MAX_DIMENSION}` })

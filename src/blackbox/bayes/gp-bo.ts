@@ -13,8 +13,17 @@ import type { Params, Problem, SearchSpace } from '../../core/space.js'
 import { sobolSequence } from '../sampling/sobol.js'
 import { signOf } from '../space/progress.js'
 import { logNormalCdf } from './acquisition.js'
-import { type Beliefs, type Channel, condition, type Fit, fitChannels, type ModelOptions } from './beliefs.js'
+import {
+  type Beliefs,
+  type Channel,
+  condition,
+  type Fit,
+  fitChannels,
+  type ModelOptions,
+  outcomeOf,
+} from './beliefs.js'
 import { acquisitionIn, type Config, check, config, designer, hasTarget } from './gp-bo-options.js'
+import { gumbelMinima, MINIMA } from './mes.js'
 import { search } from './search.js'
 import { type Scene, sequentialMethod } from './sequential.js'
 import { bestTrial, isFeasible, trialEstimate } from './trials.js'
@@ -32,11 +41,13 @@ function channelsOf({ fidelity }: Config, { constraints = [] }: Problem): Channe
   return ['objective', ...constraints.keys(), ...(fidelity?.cost === 'told' ? (['cost'] as const) : [])]
 }
 
-const modelOf = ({ kernel, noise, maxRows }: Config): ModelOptions => ({
+const modelOf = ({ kernel, noise, maxRows, outcomeTransform, lengthPrior }: Config): ModelOptions => ({
   kind: kernel,
   prior: 'constant',
   noise,
   maxRows,
+  outcome: outcomeTransform,
+  lengths: lengthPrior,
 })
 
 /** The processes of the trials so far, their hyperparameters fitted again when it is time. */
@@ -48,7 +59,7 @@ function beliefsOf({ run, own, trials, dimensions }: GpScene, refit: boolean): B
     own.fits = fitChannels(trials, channels, dimensions, modelOf(config), own.rows ? own.fits : undefined)
     own.rows = trials.length
   }
-  return condition(trials, channels, dimensions, modelOf(config), own.fits)
+  return condition(trials, channels, dimensions, modelOf(config), own.fits, own.rows)
 }
 
 /** Log probability that all constraints hold. */
@@ -87,6 +98,17 @@ function designsOf(scene: GpScene, beliefs: Beliefs, size: number): worth.Design
   return likely.length ? likely : designs
 }
 
+/** Draws of the least value in each world, from its values at told trials and at space-filling points. */
+function minimaOf(scene: GpScene, beliefs: Beliefs, worlds: readonly worth.World[]): number[][] {
+  const points = designsOf(scene, beliefs, scene.run.config.nCandidates).map(([{ u }]) => u)
+  const [{ process: first }] = worlds
+  const whites = points.map((u) => first.whiten(u))
+  return worlds.map(({ process, incumbent }) => {
+    const normals = whites.map((white) => ({ mean: process.meanOf(white), variance: first.varianceOf(white) }))
+    return gumbelMinima(normals, incumbent, MINIMA, scene.rng)
+  })
+}
+
 function worthOf(scene: GpScene, beliefs: Beliefs, worlds: readonly worth.World[]): worth.Worth[] {
   const { run, encoding, trials } = scene
   const { config, problem } = run
@@ -98,6 +120,7 @@ function worthOf(scene: GpScene, beliefs: Beliefs, worlds: readonly worth.World[
     const design = designer(config, encoding.axes)
     if (kind === 'ei') worths.push(worth.improvement(worlds))
     else if (kind === 'pi') worths.push(worth.improvementProbability(worlds))
+    else if (kind === 'mes') worths.push(worth.maxValueEntropy(worlds, minimaOf(scene, beliefs, worlds)))
     else if (kind === 'ucb') worths.push(worth.confidenceBound(worlds, config.beta))
     else if (kind === 'kg')
       worths.push(worth.knowledgeGradient(worlds, designsOf(scene, beliefs, config.gridSize), design, 'all'))
@@ -150,7 +173,7 @@ function suggest(scene: GpScene, count: number): Params[] {
   return found
 }
 
-/** The estimate, with the posterior mean and deviation of its value. */
+/** The estimate, with the posterior mean and deviation of its value; under an outcome transform its median and a mean half-width. */
 function recommend(scene: GpScene): Estimate {
   const { run, encoding, trials, own } = scene
   const { config, problem } = run
@@ -164,6 +187,8 @@ function recommend(scene: GpScene): Estimate {
   const [objective] = beliefs.processes
   const [{ center, scale }] = beliefs.fits
   const sign = signOf(problem)
+  const { inverse } = outcomeOf(trials, modelOf(config), own.rows)
+  const told = (value: number) => inverse(center + scale * value)
   const designs = designsOf(scene, beliefs, how === 'model' ? 4 * config.gridSize : 0)
   const means = designs.map((design) => worth.designMean(objective, design))
   const at = means.reduce((least, mean, i) => (mean < means[least] ? i : least), 0)
@@ -175,11 +200,14 @@ function recommend(scene: GpScene): Estimate {
       ? best
       : {
           ...best,
-          points: [
-            { point: { kind: 'params', params: encoding.decode(u) }, values: [sign * (center + scale * means[at])] },
-          ],
+          points: [{ point: { kind: 'params', params: encoding.decode(u) }, values: [sign * told(means[at])] }],
         }
-  const metrics = { posteriorMean: sign * (center + scale * mean), posteriorDeviation: scale * Math.sqrt(variance) }
+  const deviation = Math.sqrt(variance)
+  const posteriorDeviation =
+    (config.outcomeTransform ?? 'standardize') === 'standardize'
+      ? scale * deviation
+      : (told(mean + deviation) - told(mean - deviation)) / 2
+  const metrics = { posteriorMean: sign * told(mean), posteriorDeviation }
   const estimate = { ...chosen, metrics }
   run.memo.set('gp-bo', { trials, state, estimate })
   return estimate
@@ -200,6 +228,12 @@ export const method = sequentialMethod<Config, State>({
       year: 2018,
       url: 'https://arxiv.org/abs/1807.02811',
     },
+    {
+      authors: 'Z. Wang, S. Jegelka',
+      title: 'Max-value Entropy Search for Efficient Bayesian Optimization',
+      year: 2017,
+      url: 'https://arxiv.org/abs/1703.01968',
+    },
   ],
   config,
   facts: { constraints: true },
@@ -214,6 +248,7 @@ export const method = sequentialMethod<Config, State>({
       'noisy-ei': String.raw`\min_{i \le n} \mu_n(x_i) - \mathbb{E}\left[\min_{i \le n+1} \mu_{n+1}(x_i)\right]`,
       kg: String.raw`\mathrm{KG}(x) = \min_{x'} \mu_n(x') - \mathbb{E}\left[\min_{x'} \mu_{n+1}(x') \mid x_{n+1} = x\right]`,
       es: String.raw`H[p(x^*)] - \mathbb{E}_y\, H[p(x^* \mid x, y)]`,
+      mes: String.raw`\frac{1}{K} \sum_{y^*} \frac{\gamma\,\varphi(\gamma)}{2\,\Phi(\gamma)} - \log \Phi(\gamma), \quad \gamma = (\mu(x) - y^*) / s(x)`,
       ucb: String.raw`\beta\, s(x) - \mu(x)`,
       pi: String.raw`\Phi\left((f^* - \mu(x)) / s(x)\right)`,
     }[acquisitionIn(c)],

@@ -12,6 +12,8 @@
  *   pruned trial counts with its last value.
  * - Up to `maxRows` trials the posterior is exact. Beyond, at each fit, it keeps the best quarter of that number and of the
  *   others evenly spaced ones; hyperparameters are always fitted to at most FIT_ROWS.
+ * - What may be chosen is in files of its own: transforms of values (outcome.ts), warped inputs (warp.ts), priors of the lengths
+ *   (lengths.ts), max-value entropy search in place of improvement (mes.ts).
  */
 import { z } from 'zod'
 import { defineMethod, type Outcome, type Run } from '../../core/method.js'
@@ -26,11 +28,19 @@ import { freshPoint } from '../space/fresh.js'
 import { askValue, bestEstimate, type Progress, readValues, signOf, startProgress } from '../space/progress.js'
 import { improvementOver } from './acquisition.js'
 import { type Row, standardization, standardized, subset } from './data.js'
-import { defaultTheta, fitHyperparameters } from './fit.js'
-import { keyOf, search } from './search.js'
+import { defaultTheta, type Extras, fitHyperparameters, warpOf } from './fit.js'
+import { LENGTH_PRIORS } from './lengths.js'
+import { gumbelMinima, informationOver, MINIMA } from './mes.js'
+import { OUTCOME_TRANSFORMS, transformed, transformOf } from './outcome.js'
+import { keyOf, roundedBy, search, uniform } from './search.js'
 import { type Dimensions, type Factor, Surrogate } from './surrogate.js'
 
 const config = z.strictObject({
+  acquisition: field(
+    z.enum(['ei', 'mes']).default('ei'),
+    'What the next point is to maximize. ei: the logarithm of expected improvement. mes: max-value entropy search, what a value is expected to tell of the least one.',
+    { source: 'Ament et al. 2023; Wang and Jegelka 2017 for mes' },
+  ),
   nInitial: field(
     z.int().min(1).optional(),
     "Scrambled Sobol' points before the model takes over; 2 (parameters + 1), 10 at most, when absent.",
@@ -48,6 +58,21 @@ const config = z.strictObject({
     z.number().min(1).max(2).default(1.05),
     'Hyperparameters are fitted again when the trials have grown by this factor.',
     { source: 'ours', advanced: true },
+  ),
+  outcomeTransform: field(
+    z.enum(OUTCOME_TRANSFORMS).default('standardize'),
+    'What becomes of values before the model sees them, standardized in the end. winsorize: huge ones are cut at the upper fence of a box plot. power: that of Yeo and Johnson, by maximum likelihood, for long tails. copula: normal quantiles of the ranks, for any distribution.',
+    { source: 'ours; Cowen-Rivers et al. 2022 for power, Salinas et al. 2020 for copula' },
+  ),
+  warp: field(
+    z.boolean().default(false),
+    'Whether each float is warped by a distribution function of Kumaraswamy, fitted with the other hyperparameters: for functions that change much faster at one end of a range than at the other.',
+    { source: 'Snoek et al. 2014' },
+  ),
+  lengthPrior: field(
+    z.enum(LENGTH_PRIORS).default('optuna'),
+    'Prior of the length scales, which are fitted by maximum a posteriori. optuna: none is very long. log-normal: longer in more dimensions. saas: most parameters have no effect, for many of them; its posterior density is maximized and not sampled by NUTS as in its paper.',
+    { source: 'Optuna GPSampler; Hvarfner et al. 2024 for log-normal; Eriksson and Jankowiak 2021 for saas' },
   ),
   maxRows: field(z.int().min(100).max(6000).default(3000), 'Trials in the model; of more, a part is kept.', {
     source: 'ours',
@@ -76,6 +101,7 @@ type State = {
 type Memo = {
   encoding: Encoding
   dimensions: Dimensions
+  extras: Extras
   sobol?: (index: number) => Float64Array
   /** The rows that the rest was derived from: those of another state make it stale. */
   rows: readonly Row[]
@@ -103,7 +129,7 @@ const MAX_ASCENT = 40
 const SEPARATION = 1e-3
 const ELITES = 5
 
-function memoOf({ problem, memo }: Run<Config>, state: State): Memo {
+function memoOf({ config, problem, memo }: Run<Config>, state: State): Memo {
   let known = memo.get('gp') as Memo | undefined
   if (known?.rows !== state.rows) {
     const encoding = encodingOf(problem.space as SearchSpace)
@@ -113,6 +139,10 @@ function memoOf({ problem, memo }: Run<Config>, state: State): Memo {
       dimensions: {
         ordered: axes.filter((i) => encoding.axes[i].ordered),
         unordered: axes.filter((i) => !encoding.axes[i].ordered),
+      },
+      extras: {
+        warped: config.warp ? axes.filter((i) => encoding.axes[i].parameter.type === 'float') : [],
+        lengths: config.lengthPrior,
       },
       sobol: encoding.dimension <= MAX_DIMENSION ? sobolSequence(encoding.dimension, state.scramble) : undefined,
       rows: state.rows,
@@ -145,22 +175,29 @@ function tell(run: Run<Config>, state: State, event: Extract<Event, { type: 'obs
   state.failed = state.failed.filter(({ at }) => state.observed - at < COOLDOWN)
 }
 
+/** Rows under the outcome transform that the `known` ones give: those of a fit, so that it stays until the next. */
+const toldIn = ({ outcomeTransform }: Config, known: readonly Row[], rows: readonly Row[]): Row[] =>
+  transformed(rows, transformOf(outcomeTransform, known))
+
 /** Fits the hyperparameters when the rows have grown enough or a value lies far outside of what was seen. */
-function refit({ config }: Run<Config>, state: State, dimensions: Dimensions): NonNullable<State['fit']> {
+function refit({ config }: Run<Config>, state: State, { dimensions, extras }: Memo): NonNullable<State['fit']> {
   const { rows, fit } = state
   if (fit) {
     const due = rows.length >= Math.max(fit.rows + 1, Math.ceil(fit.rows * config.refitGrowth))
     const { center, scale } = fit
-    const outlier = rows.slice(fit.rows).some(({ value }) => Math.abs(value / 2 - center / 2) > (OUTLIER / 2) * scale)
+    const fresh = toldIn(config, rows.slice(0, fit.rows), rows.slice(fit.rows))
+    const outlier = fresh.some(({ value }) => Math.abs(value / 2 - center / 2) > (OUTLIER / 2) * scale)
     if (!due && !outlier) return fit
   }
-  const units = standardization(rows)
-  const data = standardized(subset(rows, FIT_ROWS), units)
+  const told = toldIn(config, rows, rows)
+  const units = standardization(told)
+  const data = standardized(subset(told, FIT_ROWS), units)
   const n = data.points.length
   const starts = fit ? [fit.theta] : []
-  if (!fit || n <= MULTISTART_ROWS) starts.push(defaultTheta(dimensions.ordered.length + dimensions.unordered.length))
+  const d = dimensions.ordered.length + dimensions.unordered.length
+  if (!fit || n <= MULTISTART_ROWS) starts.push(defaultTheta(d, extras))
   const evaluations = Math.round(Math.min(60, Math.max(15, FIT_WORK / n ** 3)))
-  const theta = fitHyperparameters(workspace(), dimensions, data, starts, evaluations)
+  const theta = fitHyperparameters(workspace(), dimensions, data, starts, evaluations, extras)
   state.fit = { rows: rows.length, theta, ...units }
   return state.fit
 }
@@ -168,11 +205,14 @@ function refit({ config }: Run<Config>, state: State, dimensions: Dimensions): N
 /** The next `count` points by the model; fewer when its search finds no more. */
 function suggest(run: Run<Config>, state: State, memo: Memo, rng: Rng, count: number): Params[] {
   const { config } = run
-  const { encoding, dimensions } = memo
-  const fit = refit(run, state, dimensions)
-  const fitted = subset(state.rows.slice(0, fit.rows), config.maxRows)
-  const rows = [...fitted, ...state.rows.slice(fit.rows)]
-  const { points, values, noises } = standardized(rows, fit)
+  const { encoding, dimensions, extras } = memo
+  const fit = refit(run, state, memo)
+  const warp = warpOf(fit.theta, encoding.dimension, extras)
+  const told = toldIn(config, state.rows.slice(0, fit.rows), state.rows)
+  const fitted = subset(told.slice(0, fit.rows), config.maxRows)
+  const rows = [...fitted, ...told.slice(fit.rows)]
+  const { values, noises } = standardized(rows, fit)
+  const points = rows.map(({ u }) => warp.at(u))
   const open = Object.values(state.open).map(({ u }) => u)
   const failed = state.failed.map(({ u }) => u)
   const parallel = [...open, ...failed]
@@ -190,17 +230,27 @@ function suggest(run: Run<Config>, state: State, memo: Memo, rng: Rng, count: nu
     const ranked = (feasible.length ? feasible : [...means.keys()]).sort((a, b) => means[a] - means[b] || a - b)
     let incumbent = means[ranked[0]]
     const believe = (u: Float64Array) => {
-      incumbent = Math.min(incumbent, model.predict([u], false)[0].mean)
-      model.believe(u)
+      incumbent = Math.min(incumbent, model.predict([warp.at(u)], false)[0].mean)
+      model.believe(warp.at(u))
     }
-    for (const u of failed) model.believe(u)
+    for (const u of failed) model.believe(warp.at(u))
     for (const u of open) believe(u)
-    const elites = ranked.slice(0, ELITES).map((i) => points[i])
+    const elites = ranked.slice(0, ELITES).map((i) => rows[i].u)
     const candidates = Math.round(Math.min(config.nCandidates, Math.max(256, SCREENING_WORK / rows.length ** 2)))
     const options = { candidates, starts: config.nStarts, maxEvaluations: MAX_ASCENT }
     const found: Params[] = []
+    const rounded = roundedBy(encoding)
+    const information = () => {
+      const random = Array.from({ length: candidates }, () => rounded(uniform(encoding.dimension, rng)))
+      const normals = model.predict(
+        [...elites, ...random].map((u) => warp.at(u)),
+        false,
+      )
+      return informationOver(gumbelMinima(normals, incumbent, MINIMA, rng), model)
+    }
     while (found.length < count) {
-      const acquisition = improvementOver(incumbent, model)
+      const worth = config.acquisition === 'mes' ? information() : improvementOver(incumbent, model)
+      const acquisition = warp.unbent(worth)
       const allowed = (u: Float64Array) =>
         !memo.keys.has(keyOf(u)) && parallel.every((v) => u.some((x, i) => Math.abs(x - v[i]) >= SEPARATION))
       const point = search(encoding, acquisition, elites, allowed, rng, options)
@@ -285,6 +335,36 @@ export const method = defineMethod<Config, State>({
       year: 2023,
       url: 'https://arxiv.org/abs/2310.20708',
     },
+    {
+      authors: 'J. Snoek, K. Swersky, R. Zemel, R. P. Adams',
+      title: 'Input Warping for Bayesian Optimization of Non-Stationary Functions',
+      year: 2014,
+      url: 'https://arxiv.org/abs/1402.0929',
+    },
+    {
+      authors: 'A. I. Cowen-Rivers et al.',
+      title: 'HEBO: Pushing The Limits of Sample-Efficient Hyperparameter Optimisation',
+      year: 2022,
+      url: 'https://arxiv.org/abs/2012.03826',
+    },
+    {
+      authors: 'Z. Wang, S. Jegelka',
+      title: 'Max-value Entropy Search for Efficient Bayesian Optimization',
+      year: 2017,
+      url: 'https://arxiv.org/abs/1703.01968',
+    },
+    {
+      authors: 'D. Eriksson, M. Jankowiak',
+      title: 'High-Dimensional Bayesian Optimization with Sparse Axis-Aligned Subspaces',
+      year: 2021,
+      url: 'https://arxiv.org/abs/2103.00349',
+    },
+    {
+      authors: 'C. Hvarfner, E. O. Hellsten, L. Nardi',
+      title: 'Vanilla Bayesian Optimization Performs Great in High Dimensions',
+      year: 2024,
+      url: 'https://arxiv.org/abs/2402.02229',
+    },
   ],
   config,
   facts: {
@@ -302,10 +382,18 @@ export const method = defineMethod<Config, State>({
     { problem: 'mixed', maxEvaluations: 40, target: 1e-4 },
     { problem: 'sphere-5d', maxEvaluations: 40, target: 0.01 },
   ],
-  equations: () => [
+  equations: ({ acquisition, warp }) => [
     String.raw`k(x, x') = \sigma^2 \left(1 + \sqrt{5}\,r + \tfrac{5}{3} r^2\right) e^{-\sqrt{5}\,r}, \quad r^2 = \sum_d (x_d - x'_d)^2 / \ell_d^2`,
-    String.raw`z(x) = (f^* - \mu(x)) / s(x)`,
-    String.raw`x_{n+1} = \arg\max_x \; \log s(x) + \log\left(\varphi(z) + z\,\Phi(z)\right)`,
+    ...(warp ? [String.raw`x_d = 1 - (1 - u_d^{a_d})^{b_d}, \quad \log a_d, \log b_d \sim \mathcal{N}(0, 0.75)`] : []),
+    ...(acquisition === 'mes'
+      ? [
+          String.raw`\gamma(x) = (\mu(x) - y^*) / s(x)`,
+          String.raw`x_{n+1} = \arg\max_x \; \frac{1}{K} \sum_{y^*} \frac{\gamma\,\varphi(\gamma)}{2\,\Phi(\gamma)} - \log \Phi(\gamma)`,
+        ]
+      : [
+          String.raw`z(x) = (f^* - \mu(x)) / s(x)`,
+          String.raw`x_{n+1} = \arg\max_x \; \log s(x) + \log\left(\varphi(z) + z\,\Phi(z)\right)`,
+        ]),
   ],
   needs: () => ['value'],
   init: (_, seed) => ({

@@ -7,6 +7,7 @@ import { cholesky, dot, inverse, solveLower, solveUpper } from '../linalg/dense.
 import type { Kernel } from './covariance.js'
 import { BOUNDS, logPrior } from './fit.js'
 import { lbfgs, minimizeTogether, type Sample } from './lbfgs.js'
+import { type LengthPrior, ownOf } from './lengths.js'
 import type { Theta } from './surrogate.js'
 
 /** What is known at a point. `noise` is a variance; `gradient` has one number per ordered dimension. */
@@ -227,25 +228,29 @@ export type FitOptions = {
   maxEvaluations: number
   /** Noise variance that is known; learned when absent. */
   noise?: number
+  /** Prior of the lengths; what it has of its own comes last in theta. */
+  lengths?: LengthPrior
 }
 
 /** Hyperparameters of largest posterior density reached from any of the starts (priors of fit.ts). */
 export function fitProcess(
   data: readonly Datum[],
   starts: readonly Theta[],
-  { kernel, prior, maxEvaluations, noise }: FitOptions,
+  { kernel, prior, maxEvaluations, noise, lengths = 'optuna' }: FitOptions,
 ): Theta {
-  const d = starts[0].length - 2
+  const d = starts[0].length - 2 - ownOf(lengths)
   const evaluate = (theta: Theta): Sample => {
-    const { value, gradient } = new Process(kernel(theta), data, prior).likelihood()
-    const density = value + logPrior(theta, gradient)
+    const { value, gradient: own } = new Process(kernel(theta), data, prior).likelihood()
+    const gradient = new Float64Array(theta.length)
+    gradient.set(own)
+    const density = value + logPrior(theta, gradient, d, lengths)
     return { value: -density, gradient: gradient.map((g) => -g) }
   }
   const bound = (end: 0 | 1) =>
-    Float64Array.from({ length: d + 2 }, (_, k) =>
+    starts[0].map((_, k) =>
       k === d + 1 && noise !== undefined
         ? Math.log(Math.max(noise, LEAST_NOISE))
-        : BOUNDS[k < d ? 'weight' : k === d ? 'signal' : 'noise'][end],
+        : BOUNDS[k === d ? 'signal' : k === d + 1 ? 'noise' : 'weight'][end],
     )
   const [low, high] = [bound(0), bound(1)]
   const options = { maxEvaluations, tolerance: 1e-3, progress: 1e-6, firstStep: 1 }

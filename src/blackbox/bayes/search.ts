@@ -81,7 +81,7 @@ function firstAllowed(
   return first
 }
 
-function uniform(d: number, rng: Rng): Float64Array {
+export function uniform(d: number, rng: Rng): Float64Array {
   const u = new Float64Array(d)
   for (let i = 0; i < d; i++) u[i] = rng.uniform()
   return u

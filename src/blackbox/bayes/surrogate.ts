@@ -11,7 +11,10 @@ import type { Block, Workspace } from '../linalg/linalg.js'
 /** Which coordinates of a point differ by distance, and which only by being equal or not. */
 export type Dimensions = { ordered: readonly number[]; unordered: readonly number[] }
 
-/** log(1/length^2) for the ordered, then the unordered dimensions, log signal variance, log noise variance. */
+/**
+ * log(1/length^2) for the ordered, then the unordered dimensions, log signal variance, log noise variance; behind them what
+ * else a fit has (fit.ts), which a surrogate does not look at.
+ */
 export type Theta = Float64Array
 
 /** Lower factor of a kernel matrix, packed row by row: what a session keeps between suggestions. */
@@ -256,9 +259,13 @@ export class Surrogate {
 
   /**
    * The log marginal likelihood of `values` under a model just factorized (the constant mean at its best), and its
-   * gradient in theta. Uses the factor up.
+   * gradient in theta; with `inputs` also its gradient in the ordered coordinates of every point. Uses the factor up.
    */
-  likelihood(values: readonly number[], noises: readonly number[]): { value: number; gradient: Float64Array } {
+  likelihood(
+    values: readonly number[],
+    noises: readonly number[],
+    inputs = false,
+  ): { value: number; gradient: Float64Array; inputs?: Float64Array[] } {
     const { workspace, rows: n, ld, continuous, order, variance, noise, l, x, alpha, weights } = this
     const { kernels } = workspace
     const d = order.length
@@ -289,7 +296,30 @@ export class Surrogate {
       }
       gradient[d] = 0.5 * (quadratic - n - noise * shared - told)
       gradient[d + 1] = 0.5 * noise * shared
-      return { value, gradient }
+      return inputs ? { value, gradient, inputs: this.inputGradient(k) } : { value, gradient }
+    })
+  }
+
+  /** dL/dx_j = sum_i G_ij dk(x_i, x_j)/dx_j, G = a a^T - K^-1, given the lower half of K^-1. */
+  private inputGradient(inverse: Block): Float64Array[] {
+    const { workspace, rows: n, ld, continuous, order, scales, variance, x, alpha, weights } = this
+    const { kernels } = workspace
+    return workspace.scope(() => {
+      const [k, slope] = [workspace.alloc(n * ld), workspace.alloc(n * ld)]
+      const [mean, explained] = [workspace.alloc(continuous * ld), workspace.alloc(continuous * ld)]
+      const full = inverse.view
+      for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) full[j * ld + i] = full[i * ld + j]
+      const [px, pw, ps] = [x.pointer, weights.pointer, slope.pointer]
+      kernels.crossKernel(n, ld, continuous, order.length, px, ld, px, pw, variance, k.pointer, ps)
+      const [pm, pe] = [mean.pointer, explained.pointer]
+      kernels.crossGradient(n, ld, continuous, px, ld, px, ps, inverse.pointer, alpha.pointer, pm, pe)
+      // What predictions call the explained variance is quadratic in k: twice what is wanted here.
+      const [a, m, e] = [alpha.view, mean.view, explained.view]
+      return Array.from({ length: n }, (_, j) => {
+        const gradient = new Float64Array(order.length)
+        for (let c = 0; c < continuous; c++) gradient[order[c]] = scales[c] * (a[j] * m[c * ld + j] - e[c * ld + j] / 2)
+        return gradient
+      })
     })
   }
 }

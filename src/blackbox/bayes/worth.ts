@@ -10,6 +10,7 @@ import type { Rng } from '../../core/rng.js'
 import { cholesky, dot } from '../linalg/dense.js'
 import { logExpectedImprovement, logNormalCdf } from './acquisition.js'
 import { entropyReduction, expectedGain } from './information.js'
+import { logInformationAbout } from './mes.js'
 import type { Process } from './process.js'
 import type { Acquisition } from './search.js'
 
@@ -36,12 +37,15 @@ const logMeanExp = (values: readonly number[]): number => {
 
 /** A worth that depends on mean and deviation alone, in the mean over the worlds. */
 const pointwise =
-  (worlds: readonly World[], of: (mean: number, deviation: number, incumbent: number) => number): Worth =>
+  (
+    worlds: readonly World[],
+    of: (mean: number, deviation: number, incumbent: number, world: number) => number,
+  ): Worth =>
   (u) => {
     const [{ process: first }] = worlds
     const white = first.whiten(u)
     const deviation = Math.sqrt(first.varianceOf(white))
-    return logMeanExp(worlds.map(({ process, incumbent }) => of(process.meanOf(white), deviation, incumbent)))
+    return logMeanExp(worlds.map(({ process, incumbent }, w) => of(process.meanOf(white), deviation, incumbent, w)))
   }
 
 export const improvement = (worlds: readonly World[]): Worth =>
@@ -49,6 +53,10 @@ export const improvement = (worlds: readonly World[]): Worth =>
 
 export const improvementProbability = (worlds: readonly World[]): Worth =>
   pointwise(worlds, (mean, deviation, incumbent) => logNormalCdf((incumbent - mean) / deviation))
+
+/** Information about the least value, of which each world has draws (mes.ts). */
+export const maxValueEntropy = (worlds: readonly World[], minima: readonly (readonly number[])[]): Worth =>
+  pointwise(worlds, (mean, deviation, _, w) => logInformationAbout(minima[w], mean, deviation).value)
 
 /** beta deviations below the mean: no logarithm, but to be maximized all the same. */
 export const confidenceBound = (worlds: readonly World[], beta: number): Worth =>

@@ -143,20 +143,23 @@ describe('[bo-tutorial] gp-bo', () => {
     }
   })
 
-  it.each(['ei', 'noisy-ei', 'kg', 'es', 'ucb', 'pi'] as const)('finds the minimum of a wave by %s', (acquisition) => {
-    const f = (v: number) => Math.sin(12 * v) + 2 * (v - 0.6) ** 2
-    const config = { acquisition, nInitial: 4, gridSize: 32, samples: 128, nCandidates: 128, nStarts: 2 }
-    const driver = new Driver(method, searchProblem([x()]), config, 2)
-    driver.play(18, (query) => f(paramsOf(query).x as number))
-    const least = Math.min(...Array.from({ length: 1001 }, (_, i) => f(i / 1000)))
-    expect(driver.best() - least).toBeLessThan(0.02)
-    const { metrics } = driver.estimate()
-    expect(Math.abs((metrics?.posteriorMean as number) - driver.best())).toBeLessThan(0.05)
-    expect(metrics?.posteriorDeviation).toBeLessThan(0.2)
-  })
+  it.each(['ei', 'noisy-ei', 'kg', 'es', 'mes', 'ucb', 'pi'] as const)(
+    'finds the minimum of a wave by %s',
+    (acquisition) => {
+      const f = (v: number) => Math.sin(12 * v) + 2 * (v - 0.6) ** 2
+      const config = { acquisition, nInitial: 4, gridSize: 32, samples: 128, nCandidates: 128, nStarts: 2 }
+      const driver = new Driver(method, searchProblem([x()]), config, 2)
+      driver.play(18, (query) => f(paramsOf(query).x as number))
+      const least = Math.min(...Array.from({ length: 1001 }, (_, i) => f(i / 1000)))
+      expect(driver.best() - least).toBeLessThan(0.02)
+      const { metrics } = driver.estimate()
+      expect(Math.abs((metrics?.posteriorMean as number) - driver.best())).toBeLessThan(0.05)
+      expect(metrics?.posteriorDeviation).toBeLessThan(0.2)
+    },
+  )
 
   it('proposes four points at a time, apart from each other', () => {
-    for (const acquisition of ['ei', 'kg', 'noisy-ei', 'es', 'ucb', 'pi'] as const) {
+    for (const acquisition of ['ei', 'kg', 'noisy-ei', 'es', 'mes', 'ucb', 'pi'] as const) {
       const driver = new Driver(method, BRANIN.problem, {
         acquisition,
         nInitial: 6,
