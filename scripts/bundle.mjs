@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Puts what is built into few files, dist/bin: the command with the server, and the code of its threads. Loading some
 // eight hundred modules one by one takes most of a start. Packages with binaries or files of their own stay packages.
-import { chmodSync, readdirSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { rolldown } from 'rolldown'
 
@@ -21,16 +22,33 @@ export const parseExpression = (text) => (mathjs ??= create({ parseDependencies 
       : undefined,
 }
 
+/** A digest of the code that rules are compiled with, by which compiled rules are kept. */
+function build() {
+  const hash = createHash('sha256').update(readFileSync(join('node_modules', 'binaryen', 'package.json')))
+  for (const folder of ['language', 'engines', join('engines', 'wasm')].map((name) =>
+    join('dist', 'src', 'optimizers', name),
+  ))
+    for (const file of readdirSync(folder).sort())
+      if (file.endsWith('.js')) hash.update(readFileSync(join(folder, file)))
+  return hash.digest('hex').slice(0, 16)
+}
+const digest = {
+  name: 'digest',
+  load: (id) =>
+    id.endsWith(join(sep, 'engines', 'wasm', 'build.js')) ? `export const BUILD = '${build()}'` : undefined,
+}
+
 const bundle = await rolldown({
   input: {
     asktell: 'dist/src/cli/main.js',
     worker: 'dist/src/sessions/host/worker.js',
+    generator: 'dist/src/optimizers/engines/wasm/generator.js',
     thread: 'dist/src/optimizers/engines/webgpu/thread.js',
     trial: 'dist/src/optimizers/engines/webgpu/trial.js',
   },
   platform: 'node',
   external: [...PACKAGES, ...NAMED],
-  plugins: [parser],
+  plugins: [parser, digest],
 })
 const { output } = await bundle.write({
   dir: folder,

@@ -1,4 +1,5 @@
 /** One server: sessions behind gRPC and HTTP. No global state, so that a process may run several. */
+import { join } from 'node:path'
 import type { Tracer } from '@opentelemetry/api'
 import type { Logger } from 'pino'
 import { AsktellError } from '../core/errors.js'
@@ -127,6 +128,7 @@ function openSessions(
   return createSessions({
     store: timed(store, telemetry),
     engine,
+    compiled: config.store === 'memory' ? undefined : join(config.dataDir, 'compiled'),
     limits: { snapshotRecords: config.snapshotRecords },
     hooks: { warn: (message, fields) => telemetry.log.warn(fields, message), fatal },
   })

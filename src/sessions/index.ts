@@ -3,6 +3,7 @@ import { methods as blackbox, pruners as blackboxPruners } from '../blackbox/cat
 import type { AnyMethod, Run } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { methods as gradient, pruners as gradientPruners } from '../optimizers/catalogue.gen.js'
+import { keepModules } from '../optimizers/engines/index.js'
 import type { Sessions } from './api.js'
 import { type Context, type Hooks, LIMITS, type Limits } from './context.js'
 import { InlineHosts } from './host/inline.js'
@@ -33,6 +34,8 @@ export type SessionsOptions = {
   threads?: number
   /** Modules whose `methods` the threads know beside the catalogue's. */
   threadModules?: readonly string[]
+  /** A directory for compiled rules, of which a process that starts again need not generate the code. */
+  compiled?: string
   methods?: readonly AnyMethod[]
   pruners?: readonly AnyPruner[]
 }
@@ -49,13 +52,15 @@ export async function openManager(options: SessionsOptions): Promise<SessionMana
     options.methods ?? [...gradient, ...blackbox],
     options.pruners ?? [...gradientPruners, ...blackboxPruners],
   )
+  const { threads, threadModules: modules, compiled } = options
+  if (compiled) keepModules(compiled)
   const inline = new InlineHosts(catalogue.methods)
   const context: Context = {
     store: openStore(options.store, hooks),
     clock: options.clock ?? Date.now,
     catalogue,
     inline,
-    pool: options.threads === 0 ? inline : new PoolHosts({ threads: options.threads, modules: options.threadModules }),
+    pool: threads === 0 ? inline : new PoolHosts({ threads, modules, compiled }),
     limits: { ...LIMITS, ...options.limits },
     hooks,
   }

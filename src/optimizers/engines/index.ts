@@ -4,6 +4,9 @@ import type { Engine } from './engine.js'
 import { interpreter } from './interpreter.js'
 import { loadTensorflowEngine, probeTensorflow } from './tensorflow/index.js'
 import { loadWasmEngine, probeWasm } from './wasm/index.js'
+
+export { keepModules } from './wasm/modules.js'
+
 import { loadWebgpuEngine, probeWebgpu } from './webgpu/index.js'
 
 type Offer = {

@@ -11,7 +11,7 @@ import type { Event } from '../../core/query.js'
 import { builtModule } from '../../core/thread.js'
 import type { AnalysisTask } from './analyst.js'
 import type { Host, Hosts, Setup } from './host.js'
-import type { Call, Reply } from './worker.js'
+import type { Call, Reply, Start } from './worker.js'
 
 type Thread = {
   worker: Worker
@@ -32,8 +32,8 @@ export class PoolHosts implements Hosts {
   private nextHost = 1
   private closing = false
 
-  /** `modules` export further `methods` that the workers know. */
-  constructor(private readonly options: { threads?: number; modules?: readonly string[] } = {}) {
+  /** `modules` export further `methods` that the workers know; `compiled` is where compiled rules are kept. */
+  constructor(private readonly options: { threads?: number; modules?: readonly string[]; compiled?: string } = {}) {
     this.most = options.threads ?? Math.max(1, Math.min(4, availableParallelism() - 1))
   }
 
@@ -73,7 +73,7 @@ export class PoolHosts implements Hosts {
   private start(): Thread {
     const thread: Thread = {
       worker: new Worker(builtModule(new URL('./worker.js', import.meta.url)), {
-        workerData: { modules: this.options.modules ?? [] },
+        workerData: { modules: this.options.modules ?? [], compiled: this.options.compiled } satisfies Start,
       }),
       hosts: 0,
       calls: new Map(),

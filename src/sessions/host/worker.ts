@@ -5,10 +5,12 @@ import { AsktellError, type Issue, type Reason } from '../../core/errors.js'
 import type { AnyMethod } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
 import { methods as gradient } from '../../optimizers/catalogue.gen.js'
+import { keepModules } from '../../optimizers/engines/index.js'
 import { type AnalysisTask, Analyst } from './analyst.js'
 import type { Host, Setup } from './host.js'
 import { InlineHosts } from './inline.js'
 
+export type Start = { modules: readonly string[]; compiled?: string }
 export type Call =
   | { analyze: AnalysisTask }
   | ({ host: number } & (
@@ -26,7 +28,8 @@ export type Reply = {
 }
 
 async function start(): Promise<InlineHosts> {
-  const { modules } = workerData as { modules: readonly string[] }
+  const { modules, compiled } = workerData as Start
+  if (compiled) keepModules(compiled)
   const more: { methods: readonly AnyMethod[] }[] = await Promise.all(modules.map((module) => import(module)))
   const all = [...gradient, ...blackbox, ...more.flatMap(({ methods }) => methods)]
   return new InlineHosts(new Map(all.map((method) => [method.id, method])))

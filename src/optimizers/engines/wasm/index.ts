@@ -1,16 +1,15 @@
 /**
- * The default engine: WebAssembly with SIMD, generated with binaryen. Compiled modules are kept for the life of the
- * process by program and precision, so sessions of one method share them.
+ * The default engine: WebAssembly with SIMD, generated with binaryen. Compiled modules are kept by program and precision, so
+ * sessions of one method share them.
  */
-import type binaryen from 'binaryen'
 import { AsktellError } from '../../../core/errors.js'
 import type { Program } from '../../language/program.js'
 import type { Engine, Packing } from '../engine.js'
 import { buildGraph } from '../graph.js'
 import { planGraph } from '../plan.js'
-import { generate } from './generate.js'
 import { type Compiled, WasmKernel } from './kernel.js'
 import type { Precision } from './lanes.js'
+import { moduleOf } from './modules.js'
 import { TableLayout } from './tables.js'
 
 /** Users' rules come and go: the oldest modules are dropped beyond this many. */
@@ -28,32 +27,24 @@ export function probeWasm(): string {
   throw new AsktellError('UNSUPPORTED', `the WebAssembly of Node ${process.version} has no SIMD on this processor`)
 }
 
-/** Loads the code generator, which is large and asynchronous to load; the engine itself is synchronous. */
 export async function loadWasmEngine(): Promise<Engine> {
-  const { default: generator } = await import('binaryen')
   const cache = new Map<string, Compiled>()
   return {
     id: 'wasm',
     compile: (program, manifest, precision, packing) =>
-      new WasmKernel(cached(generator, cache, program, precision, packing), program, manifest, precision, packing),
+      new WasmKernel(cached(cache, program, precision, packing), program, manifest, precision, packing),
   }
 }
 
-function cached(
-  b: typeof binaryen,
-  cache: Map<string, Compiled>,
-  program: Program,
-  precision: Precision,
-  packing?: Packing,
-): Compiled {
-  const packed = Object.keys(program.source.slots).filter((slot) => packing?.slots.has(slot))
-  const key = [program.hash, precision, ...packed].join(' ')
+function cached(cache: Map<string, Compiled>, program: Program, precision: Precision, packing?: Packing): Compiled {
+  const { source, hash } = program
+  const packed = Object.keys(source.slots).filter((slot) => packing?.slots.has(slot))
+  const key = [hash, precision, ...packed].join(' ')
   let compiled = cache.get(key)
   if (!compiled) {
     const plan = planGraph(buildGraph(program), new Set(packed))
-    const tables = new TableLayout(plan, program)
-    const bytes = generate(b, plan, tables, precision, packed)
-    compiled = { module: new WebAssembly.Module(bytes as BufferSource), plan, tables, packed }
+    const module = moduleOf(key, { source, precision, packed })
+    compiled = { module, plan, tables: new TableLayout(plan, program), packed }
     cache.set(key, compiled)
     if (cache.size > CACHED_MODULES) cache.delete(cache.keys().next().value as string)
   }

@@ -27,12 +27,11 @@ export type Run = {
   download: boolean
 }
 
-/** Somebody waits for its answer. */
-export type Call = { call: number; kernel: number } & ({ open: Setup } | { run: Run })
-export type Request = Call | { kernel: number; close: true }
+/** All but `close` is waited for. */
+export type Request = { kernel: number } & ({ open: Setup } | { run: Run } | { close: true })
 export type Answer = { partials?: Float32Array; state?: ArrayBuffer }
 /** `memory`: the device has none left. */
-export type Reply = { call: number } & ({ answer: Answer } | { failure: string; memory: boolean })
+export type Reply = { answer: Answer } | { failure: string; memory: boolean }
 
 /** What the device thread says first. */
 export type Opened = { mostBytes: number } | { failure: string }
