@@ -14,6 +14,7 @@ import {
   type Query,
   type StepResult,
 } from '../../clients/typescript/src/index.js'
+import { FIGURES } from '../optimizers/step-diagnostics.js'
 import { printAnalysis } from './analysis.js'
 import {
   readData,
@@ -288,8 +289,11 @@ export function addSessionCommands(program: Command): void {
         else {
           const trial = event.trial === undefined ? '' : ` trial ${event.trial}`
           const best = event.best === undefined ? '' : `  best ${short(event.best)}`
+          const figures = FIGURES.filter((name) => event.metrics[name] !== undefined)
+            .map((name) => `  ${name} ${short(event.metrics[name])}`)
+            .join('')
           print(
-            `${event.revision}  ${event.type}${trial}  ${event.values.map(short).join(', ')}${best}  ${event.message}`.trimEnd(),
+            `${event.revision}  ${event.type}${trial}  ${event.values.map(short).join(', ')}${best}${figures}  ${event.message}`.trimEnd(),
           )
         }
         if (event.type === 'done') return

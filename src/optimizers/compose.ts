@@ -40,7 +40,7 @@ export type Piece = {
   answer?: string
   /** Runs with the names of another piece, which comes earlier. */
   of?: Piece
-  /** Its names stay as they are: the caller reserves them. */
+  /** Its names stay as they are, of its reports too: the caller reserves the others. */
   verbatim?: boolean
   /** Runs before all other pieces, whatever its place; its text must not use `g`. */
   ahead?: boolean
@@ -86,6 +86,8 @@ export function decayOf({ text, scalars }: Piece): string {
     .join('\n')
 }
 
+const reportsOf = (text: string): string[] => [...text.matchAll(/^\s*report\s+(\w+)/gm)].map((match) => match[1])
+
 /** Takes a name, or where it is taken the name with the first free number. */
 function take(name: string, taken: Set<string>): string {
   let free = name
@@ -98,12 +100,12 @@ function take(name: string, taken: Set<string>): string {
 export function compose(pieces: readonly Piece[], reserved: readonly string[] = []): Composition {
   // The language does not let a rule assign its input: from the first piece that rewrites it, the gradient is a local.
   let gradient = 'g'
-  const reports = new Set<string>()
-  const rename = (line: string, names: ReadonlyMap<string, string>): string => {
+  const reports = new Set(pieces.flatMap(({ verbatim, text }) => (verbatim ? reportsOf(text) : [])))
+  const rename = (line: string, names: ReadonlyMap<string, string>, verbatim = false): string => {
     const rewrites = /^\s*g\s*=(?!=)/.test(line)
     const renamed = line.replace(NAME, (_, report, name) => {
       // What follows `report` is a name for people: the piece's own where no other piece reports it too.
-      if (report) return `${report}${take(name, reports)}`
+      if (report) return `${report}${verbatim ? name : take(name, reports)}`
       return name === 'g' ? gradient : (names.get(name) ?? name)
     })
     if (!rewrites) return renamed
@@ -128,7 +130,7 @@ export function compose(pieces: readonly Piece[], reserved: readonly string[] = 
       text: piece.text
         .trim()
         .split('\n')
-        .map((line) => rename(line, names))
+        .map((line) => rename(line, names, piece.verbatim))
         .join('\n'),
       slots: renamed(piece.slots ?? {}),
       fill: renamed(piece.fill ?? {}),

@@ -50,5 +50,12 @@ export const composition = {
     z.boolean().default(true),
     'Reports the norm of every gradient that the rule is given, at the cost of a reduction over it.',
   ),
+  diagnostics: field(
+    z.boolean().default(false),
+    'Reports of every step, beside that norm: the ratio of its length to that of x, the cosine to the last gradient, elements ' +
+      'that are not finite; the noise scale where a step takes several gradients, and sharpness where products with a ' +
+      'curvature matrix are told. Keeps the last gradient, in a slot like the parameters.',
+    { source: 'McCandlish et al. 2018, appendix A.1 (noise scale)' },
+  ),
 }
 export type CommonInput = z.input<z.ZodObject<typeof composition>>

@@ -9,8 +9,11 @@ import type { Method, Outcome, Run } from '../core/method.js'
 import type { Event, Observation, Query, WantKind } from '../core/query.js'
 import type { Problem } from '../core/space.js'
 import type { Tensors } from '../core/tensor.js'
+import { asksGradient } from './answers.js'
+import { inner } from './flat.js'
 import type { Gathering } from './gathering.js'
 import { copyOf, type GradientState } from './machine.js'
+import { type Diagnostics, takeNoise } from './step-diagnostics.js'
 import type { Common } from './step-program.js'
 
 /** One client's query: its number, and the steps that had been taken when it was made. */
@@ -50,8 +53,7 @@ function reduce(all: readonly Tensors[], scale: number): Tensors {
 }
 
 /** The answers as one: gradients and products are reduced, values are averaged. */
-function joined({ id: queryId }: Query, told: Gathered['told'], reduction: 'mean' | 'sum'): Observation {
-  const answers = told.toSorted((a, b) => a.number - b.number).map(({ observation }) => observation)
+function joined({ id: queryId }: Query, answers: readonly Observation[], reduction: 'mean' | 'sum'): Observation {
   const n = answers.length
   const scale = reduction === 'mean' ? 1 / n : 1
   const [{ gradients, products, values }] = answers
@@ -74,6 +76,19 @@ function joined({ id: queryId }: Query, told: Gathered['told'], reduction: 'mean
       point.map((_, k) => answers.reduce((sum, answer) => sum + answer.values![p][k] / n, 0)),
     ),
   }
+}
+
+/** Compares the gradients of clients at the first point with what they became. */
+function measure(
+  to: Diagnostics,
+  answers: readonly Observation[],
+  { gradients }: Observation,
+  reduction: 'mean' | 'sum',
+) {
+  const n = answers.length
+  const square = answers.reduce((sum, answer) => sum + inner(answer.gradients![0], answer.gradients![0]) / n, 0)
+  const scale = reduction === 'mean' ? 1 : 1 / n ** 2
+  takeNoise(to, n, square, scale * inner(gradients![0], gradients![0]))
 }
 
 /** An answer that lives on: what was told may lie in memory that is used again. */
@@ -149,7 +164,10 @@ export function gathered<C extends Common>(method: Method<C, GradientState>): Me
         else advance({ ...event.observation, queryId: own.inner!.id })
       }
       if (gathering.id !== 'barrier' || !own.inner || !isEnough(gathering, own, now)) continue
-      const observation = joined(own.inner, own.told, gathering.reduction)
+      const answers = own.told.toSorted((a, b) => a.number - b.number).map((told) => told.observation)
+      const observation = joined(own.inner, answers, gathering.reduction)
+      if (state.diagnostics && asksGradient(state.ask))
+        measure(state.diagnostics, answers, observation, gathering.reduction)
       withdrawn.push(...Object.keys(own.open))
       Object.assign(own, { open: {}, told: [], since: null })
       advance(observation)

@@ -39,6 +39,7 @@ import {
 } from './machine.js'
 import { packedElements } from './packing.js'
 import { parametrized } from './parametrized.js'
+import { noDiagnostics } from './step-diagnostics.js'
 import { type Common, program, type RuleOf } from './step-program.js'
 import type { Asked } from './transforms/transform.js'
 
@@ -154,6 +155,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         snapshot: null,
         finished: null,
         kept: host?.begin?.(run.config, spaceOf(run.problem)) ?? {},
+        ...(run.config.diagnostics && { diagnostics: noDiagnostics() }),
       }
       const { tensors, initial } = spaceOf(run.problem)
       const starts = new Rng(rngStream(seed, 'initial'))
@@ -182,9 +184,12 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
           const taken = take(run, state, event.observation, answer)
           if (!taken) break
           const { driver } = run.config
-          state.ask = drivers
-            .of(driver)
-            .advance(driver, new Machine(rule, run, state, taken.beside, inside), taken.g, answer)
+          const machine = new Machine(rule, run, state, taken.beside, inside)
+          const { others = [] } = state.ask
+          answer.products.forEach((product, i) => {
+            machine.measure(state.driver.points[others[i]], product)
+          })
+          state.ask = drivers.of(driver).advance(driver, machine, taken.g, answer)
           if (asksGradient(state.ask)) delete state.beside
           else state.beside = taken.beside
         }
@@ -210,6 +215,7 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
         step: state.t,
         metrics: {
           ...state.metrics,
+          ...(state.diagnostics && { ...state.diagnostics.figures, steps: state.t }),
           ...state.driver.reports,
           ...host?.reports?.(run.config, state.kept),
           gradients: state.received,

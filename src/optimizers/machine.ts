@@ -11,7 +11,8 @@ import type { Kernel, KernelRun, Packing, Packs, Slots } from './engines/engine.
 import { packingIn, packingOf } from './packing.js'
 import { projection, projector } from './projection.js'
 import { schedules } from './schedules/index.js'
-import { type Common, kernelOf, program, type RuleOf, transforming } from './step-program.js'
+import { type Diagnostics, defined, takeCurvature, takePart, takeStep } from './step-diagnostics.js'
+import { type Common, kernelOf, NORM, program, type RuleOf, transforming } from './step-program.js'
 import { transforms } from './transforms/index.js'
 
 type Arrays = { [tensor: string]: FloatArray }
@@ -36,6 +37,8 @@ export type GradientState = {
   /** Seed of the random fields of the step under way. */
   fieldSeed: number
   metrics: { [name: string]: number }
+  /** Where the config has them. */
+  diagnostics?: Diagnostics
   /** The iterate at the last end of a cycle of the schedule. */
   snapshot: Arrays | null
   /** The slot that is served as the estimate, where that is not x. */
@@ -195,7 +198,10 @@ export class Machine<C extends Common> implements Drive {
     data.t = at.t
     data.rateSum = at.rateSum
     data.fieldSeed = new Rng(data.rng).word()
-    data.metrics = { learningRate: at.learningRate, ...kernel.reports() }
+    const { diagnostics } = data
+    const reports = kernel.reports()
+    data.metrics = { learningRate: at.learningRate, ...(diagnostics ? defined(reports, data.x) : reports) }
+    if (diagnostics) takeStep(diagnostics, reports.gradientNorm)
     const { schedule } = session.config
     const { cycle } = schedules.of(schedule)
     if (!cycle) return
@@ -266,12 +272,13 @@ export class Machine<C extends Common> implements Drive {
     piece: Piece,
     point: string,
     inputs: { readonly [name: string]: Tensors },
-    { project = false, seed = this.data.fieldSeed }: { project?: boolean; seed?: number } = {},
+    { project = false, seed = this.data.fieldSeed, share }: { project?: boolean; seed?: number; share?: number } = {},
   ) {
     const { low, high } = this.space
     const set = { low, high, ball: this.session.config.ball }
+    const measured = share !== undefined && this.measuresParts
     const { kernel, composition } = compiled(this.session, piece.text, undefined, () =>
-      compose([piece, ...(project ? projection(set, false) : [])]),
+      compose([...(measured ? [NORM] : []), piece, ...(project ? projection(set, false) : [])]),
     )
     const at = this.at()
     kernel.run({
@@ -282,6 +289,16 @@ export class Machine<C extends Common> implements Drive {
       scalars: { ...composition.scalars(at), ...piece.scalars?.(at), t: at.t },
       seed,
     })
+    if (measured) takePart(this.data.diagnostics!, kernel.reports().gradientNorm ** 2, share)
+  }
+
+  /** Of several clients, the gradients are measured where they are gathered. */
+  private get measuresParts() {
+    return this.data.diagnostics !== undefined && this.session.config.gathering.id !== 'barrier'
+  }
+
+  measure(direction: Tensors, product: Tensors) {
+    if (this.data.diagnostics) takeCurvature(this.data.diagnostics, direction, product)
   }
 
   decay(point: string) {

@@ -11,6 +11,7 @@ import type { PackedDtype } from './engines/packing/codec.js'
 import { compileRule } from './language/check.js'
 import type { Choice } from './parts.js'
 import { type Projector, projection, projector } from './projection.js'
+import { DIAGNOSTIC_NAMES, MOVED, TOLD } from './step-diagnostics.js'
 import { transforms } from './transforms/index.js'
 
 /** The config that all gradient methods share, parsed. */
@@ -29,6 +30,8 @@ export type Common = {
   /** Sessions that began before it was a choice have none. */
   stateDtype?: 'full' | PackedDtype
   reportNorm: boolean
+  /** As with stateDtype. */
+  diagnostics?: boolean
 }
 
 /**
@@ -37,7 +40,7 @@ export type Common = {
  */
 export type RuleOf<C> = (config: C, tensors: readonly TensorSpec[], project: Projector) => Piece
 
-const NORM: Piece = { text: 'report gradientNorm = norm(g, all)' }
+export const NORM: Piece = { text: 'report gradientNorm = norm(g, all)' }
 
 /** The average of iterates as text, behind the rule or, of the points where gradients are taken, ahead of it. */
 function averagePiece(config: Common): Piece[] {
@@ -71,7 +74,7 @@ function piecesOf<C extends Common>(rule: RuleOf<C>, config: C, { low, high, ten
     })
     .reverse()
   return {
-    ahead: [...(config.reportNorm ? [NORM] : []), ...(around ? [around.before] : []), ...before],
+    ahead: [...(config.reportNorm && !config.diagnostics ? [NORM] : []), ...(around ? [around.before] : []), ...before],
     written,
     behind: [...after, ...(around ? [{ ...around.after, of: around.before }] : [])],
   }
@@ -79,8 +82,9 @@ function piecesOf<C extends Common>(rule: RuleOf<C>, config: C, { low, high, ten
 
 /** Reserved whether used or not: slots must have the same names in all programs of a session. */
 const RESERVED = ['average', 'averageWeight', 'z']
+const reserved = ({ diagnostics }: Common) => (diagnostics ? [...RESERVED, ...DIAGNOSTIC_NAMES] : RESERVED)
 
-/** The one program of a step: transforms, rule, projection and average. */
+/** The one program of a step: transforms, rule, projection and average. Without `average` it is a trial, and not measured. */
 export function program<C extends Common>(
   rule: RuleOf<C>,
   config: C,
@@ -90,21 +94,24 @@ export function program<C extends Common>(
   const { low, high } = space
   const { ahead, written, behind } = piecesOf(rule, config, space)
   const scaled = /^\s*metric\s*=/m.test(written.text)
+  const measured = average && config.diagnostics
   const pieces = [
+    ...(measured ? [TOLD] : []),
     ...ahead,
     written,
     ...behind,
     ...(project ? projection({ low, high, ball: config.ball }, scaled) : []),
+    ...(measured ? [MOVED] : []),
     ...(average ? averagePiece(config) : []),
   ]
-  return compose(pieces, RESERVED)
+  return compose(pieces, reserved(config))
 }
 
 /** The part of it ahead of the rule, which writes the gradient that the rule sees to x. */
 export function transforming<C extends Common>(rule: RuleOf<C>, config: C, space: TensorsSpace): Composition {
   const { ahead, written, behind } = piecesOf(rule, config, space)
   const inputs = [written, ...behind].flatMap((piece) => piece.inputs ?? [])
-  return compose([...ahead, { text: 'x = g', shape: written.shape }], [...RESERVED, ...inputs])
+  return compose([...ahead, { text: 'x = g', shape: written.shape }], [...reserved(config), ...inputs])
 }
 
 /** The kernel of a composition for these tensors. Throws AsktellError where the text is wrong or does not suit them. */

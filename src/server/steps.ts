@@ -77,6 +77,7 @@ export class Steps {
   /** The session is gone; its id may come back with another space. */
   forget(id: string): void {
     this.layouts.delete(id)
+    this.telemetry.steps.forget(id)
   }
 
   async ask(request: AskRequest, call: Call): Promise<StepResponse> {
@@ -183,21 +184,28 @@ export class Steps {
 
   private async runStep(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
     const { sessions, telemetry } = this
+    const { observations = [] } = input
     const format = await this.format(id, answer)
     const { shared, path } = answer
     const room = shared && this.memories.of(shared, `${path}shared`, call)?.answer(shared, `${path}shared`)
     // A wait ends with the drain; a step that does not wait is finished.
     const { signal, release } = input.wait ? linked(call.signal, call.draining) : { signal: call.signal, release() {} }
     try {
-      const result = await sessions.step(id, { ...input, signal })
+      const result = await sessions.step(id, { ...input, signal }).catch((error) => {
+        telemetry.steps.refused(error, observations)
+        throw error
+      })
       if (call.draining.aborted && repeatable(input) && result.queries.length === 0 && result.state !== 'done')
         throw draining()
       if (result.released)
-        for (const { gradients = [] } of input.observations ?? [])
+        for (const { gradients = [] } of observations)
           for (const tensors of gradients) for (const array of Object.values(tensors)) giveBack(array)
       if (!result.repeated) {
         telemetry.asked(result.queries.length)
-        for (const { status } of input.observations ?? []) telemetry.told(status)
+        for (const { status } of observations) telemetry.told(status)
+        telemetry.steps.taken(observations)
+        const methodOf = async () => (await sessions.get(id, { stateHash: false })).method
+        if (result.metrics?.nonFinite !== undefined) await telemetry.steps.step(id, result.metrics, methodOf)
       }
       const queries = []
       for (const query of result.queries) {

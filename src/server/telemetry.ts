@@ -4,11 +4,13 @@ import { type Attributes, type Context, SpanStatusCode, type Tracer, trace } fro
 import { type Logger, pino } from 'pino'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { AsktellError } from '../core/errors.js'
+import { StepMetrics } from './step-metrics.js'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
 
 export class Telemetry {
   readonly registry = new Registry()
+  readonly steps = new StepMetrics(this.registry)
   private readonly calls = new Counter({
     name: 'asktell_calls_total',
     help: 'Calls by method, transport and outcome (OK or the reason of the error).',

@@ -20,8 +20,9 @@ export const accumulate = defineDriver({
   begin: (_, drive) => ask(drive),
   advance({ batches, reduction }, drive, gradient) {
     const { state } = drive
-    const scalars = () => ({ first: Number(state.shard === 0), share: reduction === 'mean' ? 1 / batches : 1 })
-    drive.run({ text: 'x = (first ? 0 : x) + share*g', scalars }, 'sum', { g: gradient })
+    const share = reduction === 'mean' ? 1 / batches : 1
+    const scalars = () => ({ first: Number(state.shard === 0), share })
+    drive.run({ text: 'x = (first ? 0 : x) + share*g', scalars }, 'sum', { g: gradient }, { share })
     state.shard = (state.shard + 1) % batches
     if (state.shard === 0) drive.update(state.points.sum)
     return ask(drive)

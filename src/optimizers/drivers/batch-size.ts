@@ -52,7 +52,8 @@ export const batchSize = defineDriver({
     const { state } = drive
     const k = state.shard + 1
     drive.copy(gradient, worker(state.shard))
-    drive.run({ text: 'x = select(k == 1, g, x + (g - x)/k)', scalars: () => ({ k }) }, 'mean', { g: gradient })
+    const piece = { text: 'x = select(k == 1, g, x + (g - x)/k)', scalars: () => ({ k }) }
+    drive.run(piece, 'mean', { g: gradient }, { share: 1 / config.workers })
     state.shard = k % config.workers
     if (state.shard === 0) {
       grow(config, drive)

@@ -65,7 +65,9 @@ export function takeProduct({ products, step }: ProductConfig, drive: Drive, alo
   if (products !== 'difference') return drive.copy(answer.products[0], 'along')
   const { gradient } = drive.state.points
   const [told] = answer.gradients
-  drive.run(difference(step), 'along', { w: drive.x, p: drive.state.points[along], told, gradient })
+  const p = drive.state.points[along]
+  drive.run(difference(step), 'along', { w: drive.x, p, told, gradient })
+  drive.measure(p, drive.state.points.along)
 }
 function begin(drive: Drive): Ask {
   drive.state.phase = 'step'

@@ -73,14 +73,17 @@ export interface Drive {
   probe(gradient: Tensors, point: string, options?: { project?: boolean }): void
   /**
    * Runs rule text on a point of the driver, in place; `project` then moves it into the set that x is kept in. Random
-   * fields are those of the step, the same at every run, unless a seed is given.
+   * fields are those of the step, the same at every run, unless a seed is given. `share`: the input `g` is a gradient at x of
+   * a batch of its own, of which the gradient of the next step has this share; diagnostics compare them.
    */
   run(
     piece: Piece,
     point: string,
     inputs: { readonly [name: string]: Tensors },
-    options?: { project?: boolean; seed?: number },
+    options?: { project?: boolean; seed?: number; share?: number },
   ): void
+  /** Shows diagnostics the product of a curvature matrix with a direction. What is told as a product they have seen. */
+  measure(direction: Tensors, product: Tensors): void
   /** Does to a point what a step does to x whatever its gradient: decoupled weight decay. */
   decay(point: string): void
   /** Where steps of the rule would lead from x, one after another: written to points. State and x stay as they are. */

@@ -49,6 +49,7 @@ function rms(order: string, n: number, seeds = 20) {
       decay: () => {},
       forecast: () => {},
       run: () => {},
+      measure: () => {},
       copy: () => {},
     }
     const gradient = { x: new Float64Array(1) }
