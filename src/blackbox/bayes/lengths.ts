@@ -8,7 +8,7 @@
  *   E. O. Hellsten, L. Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions", ICML 2024, arXiv 2402.02229.
  * - saas: w_k ~ HalfCauchy(tau), tau ~ HalfCauchy(0.1): few axes matter, and those may matter much. D. Eriksson,
  *   M. Jankowiak, "High-Dimensional Bayesian Optimization with Sparse Axis-Aligned Subspaces", UAI 2021, arXiv 2103.00349.
- *   They average over the posterior by NUTS; here it is maximized, as in BoTorch's map_saas, in the logarithms: the
+ *   They average over the posterior by NUTS; here it is maximized, in the logarithms: the
  *   density in w and tau themselves has no maximum, it grows without bound as all shrink together. That of log w is
  *   hyperbolic: log p = log sech(log w - log tau).
  */
