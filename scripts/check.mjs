@@ -2,7 +2,7 @@
 // Every check of the project, with all the set-up a fresh machine needs. Prints `N passed, N failed` on its last line.
 //   npm run check                  everything
 //   npm run check -- --only NAME   one of: static, unit, python
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -12,12 +12,24 @@ const results = join('dist', 'check')
 let passed = 0
 let failed = 0
 
-const run = (command, args, options = {}) => {
-  console.log(`\n> ${command} ${args.join(' ')}`)
-  return spawnSync(command, args, { stdio: 'inherit', ...options }).status ?? 1
+/** Runs a command and gives its exit status. Aside, its output comes in one piece when it has ended. */
+function run(command, args, { aside = false, ...options } = {}) {
+  const title = `\n> ${command} ${args.join(' ')}\n`
+  if (!aside) process.stdout.write(title)
+  const child = spawn(command, args, { stdio: aside ? ['ignore', 'pipe', 'pipe'] : 'inherit', ...options })
+  const output = [title]
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => output.push(data))
+  return new Promise((resolve) => {
+    const end = (status) => {
+      if (aside) for (const part of output) process.stdout.write(part)
+      resolve(status)
+    }
+    child.once('error', () => end(1))
+    child.once('close', (status) => end(status ?? 1))
+  })
 }
-const check = (name, command, args, options) => {
-  if (run(command, args, options) === 0) passed++
+async function check(name, command, args) {
+  if ((await run(command, args)) === 0) passed++
   else {
     failed++
     console.error(`FAILED: ${name}`)
@@ -30,79 +42,80 @@ const count = (good, bad) => {
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0
 
 /** The project's virtual environment with the Python client and what its tests need; undefined when it can't be had. */
-function preparePython() {
+async function preparePython() {
   const python = join('.venv', 'bin', 'python')
   if (!existsSync(python)) {
     if (!has('python3') || spawnSync('python3', ['-c', 'import ensurepip']).status !== 0) {
-      run('apt-get', ['update', '-qq'])
-      run('apt-get', ['install', '-y', '-qq', 'python3', 'python3-venv'])
+      await run('apt-get', ['update', '-qq'], { aside: true })
+      await run('apt-get', ['install', '-y', '-qq', 'python3', 'python3-venv'], { aside: true })
     }
-    if (run('python3', ['-m', 'venv', '.venv']) !== 0) return undefined
+    if ((await run('python3', ['-m', 'venv', '.venv'], { aside: true })) !== 0) return undefined
   }
-  const client = 'clients/python[test,torch]'
-  return run(python, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '-e', client]) === 0
-    ? python
-    : undefined
+  const install = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '-e', 'clients/python[test,torch]']
+  return (await run(python, install, { aside: true })) === 0 ? python : undefined
 }
 
 /** A renderer in software, for tests of the webgpu engine on machines without a GPU. */
-function prepareVulkan() {
-  const found = spawnSync('node', ['dist/src/optimizers/engines/webgpu/trial.js']).status === 0
+async function prepareVulkan() {
+  const found = (await run('node', ['dist/src/optimizers/engines/webgpu/trial.js'], { aside: true })) === 0
   if (found || existsSync('/usr/lib/chromium/vk_swiftshader_icd.json') || !has('apt-get')) return
-  run('apt-get', ['update', '-qq'])
-  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'libvulkan1'])
+  await run('apt-get', ['update', '-qq'], { aside: true })
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'libvulkan1'], { aside: true })
+}
+
+async function unit() {
+  const file = join(results, 'vitest.json')
+  rmSync(file, { force: true })
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
+  const status = await run('npx', ['vitest', 'run', ...reporters])
+  if (!existsSync(file)) return count(0, 1)
+  const report = JSON.parse(readFileSync(file, 'utf8'))
+  // A file that cannot be loaded has no tests to count, and fails all the same.
+  const broken = report.testResults.filter((t) => t.status === 'failed' && t.assertionResults.length === 0).length
+  count(report.numPassedTests, report.numFailedTests + broken)
+  if (status !== 0 && report.numFailedTests + broken === 0) count(0, 1)
+}
+
+async function pytest(python) {
+  if (!python) return count(0, 1)
+  const file = join(process.cwd(), results, 'pytest.xml')
+  rmSync(file, { force: true })
+  const args = ['-m', 'pytest', '-q', `--junitxml=${file}`]
+  const status = await run(join('..', '..', python), args, { cwd: 'clients/python', aside: wanted('unit') })
+  const suite = existsSync(file) ? /<testsuite [^>]*>/.exec(readFileSync(file, 'utf8'))?.[0] : undefined
+  const number = (name) => Number(new RegExp(`${name}="(\\d+)"`).exec(suite ?? '')?.[1] ?? 0)
+  const bad = number('failures') + number('errors')
+  count(number('tests') - bad - number('skipped'), bad)
+  if (status !== 0 && bad === 0) count(0, 1)
 }
 
 mkdirSync(results, { recursive: true })
 
+// Before the unit tests: the examples of the documentation are among them, and some are Python.
+const pythonReady = wanted('unit') || wanted('python') ? preparePython() : undefined
+
 // Tests of the sessions and clients run real server processes from the build.
-if (run('npm', ['run', '--silent', 'build']) !== 0) {
+if ((await run('npm', ['run', '--silent', 'build'])) !== 0) {
   console.error('FAILED: build')
   console.log('0 passed, 1 failed')
   process.exit(1)
 }
 
-// Before the unit tests: the examples of the documentation are among them, and some are Python.
-const python = wanted('unit') || wanted('python') ? preparePython() : undefined
-
-if (wanted('unit')) prepareVulkan()
+// After Python: both may need apt, which has one user at a time.
+const vulkanReady = wanted('unit') ? Promise.resolve(pythonReady).then(prepareVulkan) : undefined
 
 if (wanted('static')) {
-  check('lint and format', 'npx', ['biome', 'ci', '.'])
-  check('proto lint', 'npx', ['buf', 'lint'])
+  await check('lint and format', 'npx', ['biome', 'ci', '.'])
+  await check('proto lint', 'npx', ['buf', 'lint'])
   if (existsSync('proto/baseline.binpb'))
-    check('proto compatibility', 'npx', ['buf', 'breaking', '--against', 'proto/baseline.binpb'])
-  check('generated code is fresh', 'node', ['scripts/fresh.mjs'])
+    await check('proto compatibility', 'npx', ['buf', 'breaking', '--against', 'proto/baseline.binpb'])
+  await check('generated code is fresh', 'node', ['scripts/fresh.mjs'])
 }
 
-if (wanted('unit')) {
-  const file = join(results, 'vitest.json')
-  rmSync(file, { force: true })
-  const status = run('npx', ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`])
-  if (existsSync(file)) {
-    const report = JSON.parse(readFileSync(file, 'utf8'))
-    // A file that cannot be loaded has no tests to count, and fails all the same.
-    const broken = report.testResults.filter((t) => t.status === 'failed' && t.assertionResults.length === 0).length
-    count(report.numPassedTests, report.numFailedTests + broken)
-    if (status !== 0 && report.numFailedTests + broken === 0) count(0, 1)
-  } else count(0, 1)
-}
+const python = await pythonReady
+await vulkanReady
 
-if (wanted('python')) {
-  if (!python) count(0, 1)
-  else {
-    const file = join(process.cwd(), results, 'pytest.xml')
-    rmSync(file, { force: true })
-    const status = run(join('..', '..', python), ['-m', 'pytest', '-q', `--junitxml=${file}`], {
-      cwd: 'clients/python',
-    })
-    const suite = existsSync(file) ? /<testsuite [^>]*>/.exec(readFileSync(file, 'utf8'))?.[0] : undefined
-    const number = (name) => Number(new RegExp(`${name}="(\\d+)"`).exec(suite ?? '')?.[1] ?? 0)
-    const bad = number('failures') + number('errors')
-    count(number('tests') - bad - number('skipped'), bad)
-    if (status !== 0 && bad === 0) count(0, 1)
-  }
-}
+await Promise.all([wanted('unit') && unit(), wanted('python') && pytest(python)])
 
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)

@@ -12,11 +12,11 @@ import { allMethods, Player, plans, type Send, written } from './player.js'
 const KILLS = Number(process.env.CHAOS_KILLS ?? 300)
 const FLAGS = ['--snapshot-records', '10']
 /** Sessions at the same time; each is followed by one of the next plan. */
-const WORKERS = 32
+const WORKERS = 20
 /** Milliseconds between two calls of a worker. */
 const PAUSE = 30
 /** Tells that are acknowledged in a life, on average: a slow machine gets as far as a fast one. */
-const LIFE = 10
+const LIFE = 12
 /** Tells that every session takes after the last kill. */
 const AFTER = 6
 
@@ -213,7 +213,7 @@ async function disturb() {
     await server?.kill()
     patient.close()
   }
-  if (failure !== undefined) throw new Error(`after ${kills} kills: ${failure}\n${server?.log}`, { cause: failure })
+  if (failure !== undefined) throw new Error(`after ${kills} kills, ${early} early: ${failure}\n${server?.log}`, { cause: failure })
 }
 
 /** After a restart: what was acknowledged before the kill is there, and nothing that was not sent. */
