@@ -1,6 +1,6 @@
 /** Child processes that are measured, and the tools that they are built from. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -129,14 +129,14 @@ async function makeEnvironment(requirements: string, variable: string): Promise<
   const folder = join(ROOT, '.venv-bench', requirements.replace(/.*\/|\.txt$/g, ''))
   const interpreter = join(folder, 'bin', 'python')
   try {
-    const done = join(folder, 'installed')
-    if (!existsSync(done)) {
+    const [done, wanted] = [join(folder, 'installed.txt'), readFileSync(source(requirements), 'utf8')]
+    if (!existsSync(done) || readFileSync(done, 'utf8') !== wanted) {
       process.stderr.write(`installing ${requirements} (once)\n`)
       await execute('python3', ['-m', 'venv', folder])
       await execute(interpreter, ['-m', 'pip', 'install', '--quiet', '-r', source(requirements)], {
         maxBuffer: 1 << 26,
       })
-      mkdirSync(done)
+      writeFileSync(done, wanted)
     }
     return interpreter
   } catch (error) {

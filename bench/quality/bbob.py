@@ -63,7 +63,7 @@ def run(name, function, dimension, instance, budget):
         subject(name)(space, budget, 1, seed, evaluate)
     except Solved:
         pass
-    except Unsuited as refusal:
+    except (Unsuited, ImportError) as refusal:
         return line | {"refused": str(refusal)}
     except Exception as error:  # A peer that fails keeps what it had reached.
         line["failed"] = f"{type(error).__name__}: {error}"

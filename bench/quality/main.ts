@@ -7,12 +7,71 @@ import { delimiter, join } from 'node:path'
 import { Command } from 'commander'
 import { facts } from '../lib/facts.js'
 import { atEnd, Child, output, python, ROOT, source } from '../lib/process.js'
-import { notes, table } from '../lib/report.js'
+import { type Line, notes, table, unavailable } from '../lib/report.js'
 import { startAsktell } from '../lib/server.js'
-import { type BbobRun, bbobLines, groups, shareTable, type TuningRun, tuningLines } from './summary.js'
+import {
+  BBOB_GROUPS,
+  type BbobRun,
+  bbobLines,
+  fidelityLines,
+  markTable,
+  type ObjectivesRun,
+  objectivesLines,
+  PBO_GROUPS,
+  regretTable,
+  shareTable,
+  type TuningRun,
+  tuningLines,
+} from './summary.js'
 
-const FAST = ['random', 'optuna-tpe', 'optuna-cma-es', 'pycma-bipop', 'nevergrad-ngopt']
-const SLOW = ['optuna-gp', 'botorch-logei']
+type Results = {
+  bbob?: BbobRun[]
+  tuning?: TuningRun[]
+  objectives?: ObjectivesRun[]
+  integers?: BbobRun[]
+  fidelity?: TuningRun[]
+  task?: { [setting: string]: number }
+}
+type Name = Exclude<keyof Results, 'task'>
+
+/** What takes part: with --quick the first of each pair alone, else both. */
+const PLAIN = ['random', 'optuna-tpe', 'optuna-cma-es', 'pycma-bipop', 'nevergrad-ngopt']
+const PEERS: { [name in Name]: [quick: string[], more: string[]] } = {
+  bbob: [PLAIN, ['optuna-gp', 'botorch-logei']],
+  tuning: [PLAIN, ['optuna-gp', 'botorch-logei']],
+  objectives: [['pymoo-nsga2', 'optuna-tpe', 'random'], ['optuna-nsga2']],
+  integers: [['nevergrad-ngopt', 'nevergrad-discrete', 'optuna-tpe', 'random'], ['optuna-cma-es']],
+  fidelity: [
+    [
+      'optuna-tpe+hyperband',
+      'optuna-tpe+median',
+      'optuna-random+asha',
+      'optuna-random+hyperband',
+      'syne-tune-asha',
+      'syne-tune-bohb',
+      'optuna-random',
+    ],
+    ['optuna-tpe', 'optuna-tpe+asha', 'syne-tune-bore'],
+  ],
+}
+const METHODS: { [name in Name]: [quick: string[], more: string[]] } = {
+  bbob: [['auto'], ['gp']],
+  tuning: [['auto'], ['gp']],
+  objectives: [['ehvi', 'tpe', 'nsga2', 'moead'], ['auto']],
+  integers: [
+    ['auto', 'genetic'],
+    ['cma-es', 'tpe'],
+  ],
+  fidelity: [
+    ['bohb+hyperband', 'tpe+asha', 'random+asha', 'random+hyperband'],
+    ['tpe+hyperband', 'tpe+median', 'tpe'],
+  ],
+}
+const PROBLEMS = 'zdt1 zdt2 zdt3 zdt4 zdt6 dtlz1 dtlz2 dtlz7 wfg4 wfg9 digits'.split(' ')
+const QUICK_PROBLEMS = ['zdt1', 'zdt2', 'zdt6', 'dtlz7', 'digits']
+/** One with an order of bits, one of a W-model, one of sequences and one of graphs. */
+const QUICK_FUNCTIONS = [2, 7, 18, 22]
+const NAMES = Object.keys(PEERS) as Name[]
 const numbers = (text: string): number[] =>
   text.split(',').flatMap((part) => {
     const [from, to = from] = part.split('-').map(Number)
@@ -22,16 +81,21 @@ const words = (text: string) => text.split(',')
 
 type Options = {
   quick: boolean
-  only: string[]
+  only: Name[]
   methods?: string[]
   peers?: string[]
   dims?: number[]
   budget: number
-  functions: number[]
+  functions?: number[]
   instances?: number[]
   seeds?: number[]
   rounds: number
   batch: number
+  problems?: string[]
+  evaluations?: number
+  models?: number
+  trainings: number
+  workers: number
   table?: string
   reuse?: string
 }
@@ -42,16 +106,21 @@ const options = new Command('bench:quality')
     'one instance or seed, small tables, and only peers that suggest within a tenth of a second',
     false,
   )
-  .option('--only <benchmarks>', 'bbob, tuning', words, ['bbob', 'tuning'])
-  .option('--methods <ids>', 'methods of asktell, the first of which the ratios are of; auto,gp', words)
-  .option('--peers <names>', `some of ${[...FAST, ...SLOW].join(',')}`, words)
-  .option('--dims <list>', 'bbob: dimensions; 2,5', numbers)
-  .option('--budget <number>', 'bbob: evaluations per coordinate', Number, 20)
-  .option('--functions <list>', 'bbob: functions', numbers, numbers('1-24'))
-  .option('--instances <list>', 'bbob: instances; 1-15, quick 1', numbers)
-  .option('--seeds <list>', 'tuning: seeds; 1-5, quick 1', numbers)
+  .option('--only <benchmarks>', NAMES.join(','), words, NAMES)
+  .option('--methods <ids>', 'methods of asktell, the first of which the ratios are of, such as auto,gp', words)
+  .option('--peers <names>', `some of ${[...new Set(Object.values(PEERS).flat(2))].join(',')}`, words)
+  .option('--dims <list>', 'bbob: dimensions; 2,5. integers: 64, quick 16', numbers)
+  .option('--budget <number>', 'bbob, integers: evaluations per coordinate', Number, 20)
+  .option('--functions <list>', 'bbob, integers: functions; all, of integers some when quick', numbers)
+  .option('--instances <list>', 'bbob: instances; 1-15, quick 1. integers: 1-5, quick 1', numbers)
+  .option('--seeds <list>', 'tuning, objectives, fidelity: seeds; 1-5, quick 1; fidelity 1-20, quick 1-3', numbers)
   .option('--rounds <number>', 'tuning: rounds', Number, 16)
   .option('--batch <number>', 'tuning: evaluations of a round', Number, 8)
+  .option('--problems <names>', `objectives: of ${PROBLEMS.join(',')}`, words)
+  .option('--evaluations <number>', 'objectives: of NSGA-II, which set the mark; 25000, quick 2000', Number)
+  .option('--models <number>', 'objectives: of methods with models; a tenth of them', Number)
+  .option('--trainings <number>', "fidelity: full trainings' worth of epochs", Number, 24)
+  .option('--workers <number>', 'fidelity: trainings at a time', Number, 4)
   .option('--table <file>', 'tuning: made by tuning_table.py; the one beside it, quick a smaller one made at once')
   .option(
     '--reuse <file>',
@@ -60,12 +129,15 @@ const options = new Command('bench:quality')
   .parse()
   .opts<Options>()
 
-const { quick, only, budget, functions, rounds, batch } = options
-const methods = (options.methods ?? (quick ? ['auto'] : ['auto', 'gp'])).map((id) => `asktell:${id}`)
-const subjects = [...methods, ...(options.peers ?? (quick ? FAST : [...FAST, ...SLOW]))]
-const dimensions = options.dims ?? [2, 5]
-const instances = options.instances ?? (quick ? [1] : numbers('1-15'))
-const seeds = options.seeds ?? (quick ? [1] : numbers('1-5'))
+const { quick, only, budget, rounds, batch, trainings, workers } = options
+const evaluations = options.evaluations ?? (quick ? 2000 : 25_000)
+const models = options.models ?? Math.ceil(evaluations / 10)
+const chosen = ([first, more]: [string[], string[]]) => (quick ? first : [...first, ...more])
+const subjectsOf = (name: Name) => [
+  ...(options.methods ?? chosen(METHODS[name])).map((id) => `asktell:${id}`),
+  ...(options.peers ?? chosen(PEERS[name])),
+]
+const seedsOr = (full: string, short: string) => options.seeds ?? numbers(quick ? short : full)
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
 const interpreter = await python('quality/requirements-quality.txt', 'ASKTELL_BENCH_QUALITY_PYTHON')
@@ -87,7 +159,12 @@ async function collect<T extends object>(script: string, task: object): Promise<
     for (;;) {
       const line = await child.read<T & { done?: true }>()
       if (line.done) return runs
-      say(Object.values(line).slice(0, 5).join(' '))
+      say(
+        Object.values(line)
+          .filter((value) => typeof value !== 'object')
+          .slice(0, 5)
+          .join(' '),
+      )
       runs.push(line)
     }
   } finally {
@@ -95,21 +172,44 @@ async function collect<T extends object>(script: string, task: object): Promise<
   }
 }
 
-type Results = { bbob?: BbobRun[]; tuning?: TuningRun[]; task?: { budget: number; rounds: number; batch: number } }
 const earlier: Results = options.reuse ? JSON.parse(readFileSync(options.reuse, 'utf8')) : {}
-const same = earlier.task?.budget === budget && earlier.task.rounds === rounds && earlier.task.batch === batch
-const peersOf = <T extends { subject: string }>(runs: readonly T[] = []) =>
-  same ? runs.filter(({ subject }) => !subject.startsWith('asktell:') && subjects.includes(subject)) : []
+const lines: Line[] = []
+const results: Results = { task: { budget, rounds, batch, evaluations, models, trainings, workers } }
+
+/** Runs a benchmark's script, but for the peers that an earlier run with the same settings has; `fits` tells its runs. */
+async function measure<N extends Name>(
+  name: N,
+  task: object,
+  settings: readonly string[],
+  fits: (run: NonNullable<Results[N]>[number]) => boolean,
+): Promise<void> {
+  type R = NonNullable<Results[N]>[number]
+  const subjects = subjectsOf(name)
+  const same = settings.every((setting) => earlier.task?.[setting] === results.task?.[setting])
+  const kept = (same ? ((earlier[name] ?? []) as R[]) : []).filter(
+    (run) => !run.subject.startsWith('asktell:') && subjects.includes(run.subject) && fits(run),
+  )
+  const fresh = subjects.filter((subject) => !kept.some((run) => run.subject === subject))
+  try {
+    results[name] = [...kept, ...(await collect<R>(`${name}.py`, { ...task, subjects: fresh }))] as Results[N]
+  } catch (error) {
+    lines.push(unavailable(name, 'not measured', '', (error as Error).message.split('\n').slice(-1)[0]))
+  }
+}
 
 const begun = performance.now()
-const results: Results = { task: { budget, rounds, batch } }
-if (only.includes('bbob')) {
-  const kept = peersOf(earlier.bbob).filter(
-    (r) => dimensions.includes(r.dimension) && instances.includes(r.instance) && functions.includes(r.function),
+for (const name of ['bbob', 'integers'] as const) {
+  if (!only.includes(name)) continue
+  const bits = name === 'integers'
+  const dimensions = options.dims ?? (bits ? [quick ? 16 : 64] : [2, 5])
+  const functions = options.functions ?? (bits ? (quick ? QUICK_FUNCTIONS : numbers('1-23')) : numbers('1-24'))
+  const instances = options.instances ?? numbers(quick ? '1' : bits ? '1-5' : '1-15')
+  await measure(
+    name,
+    { dimensions, functions, instances, budget },
+    ['budget'],
+    (run) => dimensions.includes(run.dimension) && instances.includes(run.instance) && functions.includes(run.function),
   )
-  const fresh = subjects.filter((name) => !kept.some(({ subject }) => subject === name))
-  const task = { subjects: fresh, dimensions, functions, instances, budget }
-  results.bbob = [...kept, ...(await collect<BbobRun>('bbob.py', task))]
 }
 if (only.includes('tuning')) {
   let file = options.table ?? source('quality/tuning-table.json.gz')
@@ -126,23 +226,50 @@ if (only.includes('tuning')) {
       file,
     ])
   }
-  const kept = peersOf(earlier.tuning).filter((r) => seeds.includes(r.seed))
-  const fresh = subjects.filter((name) => !kept.some(({ subject }) => subject === name))
-  results.tuning = [
-    ...kept,
-    ...(await collect<TuningRun>('tuning.py', { subjects: fresh, table: file, seeds, rounds, batch })),
-  ]
+  const seeds = seedsOr('1-5', '1')
+  await measure('tuning', { table: file, seeds, rounds, batch }, ['rounds', 'batch'], (run) => seeds.includes(run.seed))
+}
+if (only.includes('objectives')) {
+  const problems = options.problems ?? (quick ? QUICK_PROBLEMS : PROBLEMS)
+  const seeds = seedsOr('1-5', '1')
+  await measure(
+    'objectives',
+    { problems, seeds, evaluations, models },
+    ['evaluations', 'models'],
+    (run) => problems.includes(run.problem) && seeds.includes(run.seed),
+  )
+}
+if (only.includes('fidelity')) {
+  const seeds = seedsOr('1-20', '1-3')
+  const table = source('quality/curves-table.json.gz')
+  await measure('fidelity', { table, seeds, trainings, workers }, ['trainings', 'workers'], (run) =>
+    seeds.includes(run.seed),
+  )
 }
 await server.close()
 
-const lines = []
-for (const dimension of results.bbob ? dimensions : []) {
-  const runs = results.bbob?.filter((run) => run.dimension === dimension) ?? []
-  console.log(`BBOB, ${dimension}-D, ${budget * dimension} evaluations: share of the targets reached, in percent`)
-  console.log(`${shareTable(runs, subjects, groups(functions))}\n`)
-  lines.push(...bbobLines(runs, subjects, `${dimension}-D, ${budget * dimension} evaluations`))
+for (const name of ['bbob', 'integers'] as const)
+  for (const dimension of new Set(results[name]?.map((run) => run.dimension))) {
+    const runs = results[name]?.filter((run) => run.dimension === dimension) ?? []
+    const size = `${dimension}${name === 'bbob' ? '-D' : ' bits'}, ${budget * dimension} evaluations`
+    console.log(`${name}, ${size}: share of the targets reached, in percent`)
+    console.log(`${shareTable(runs, subjectsOf(name), name === 'bbob' ? BBOB_GROUPS : PBO_GROUPS)}\n`)
+    lines.push(...bbobLines(runs, subjectsOf(name), size, name))
+  }
+if (results.tuning) lines.push(...tuningLines(results.tuning, subjectsOf('tuning'), `${rounds} rounds of ${batch}`))
+if (results.objectives) {
+  const mark = `the hypervolume that NSGA-II ends with after ${evaluations}`
+  console.log(`objectives: evaluations to ${mark}, ${models} with models at most; or how much of it was reached`)
+  console.log(`${markTable(results.objectives, subjectsOf('objectives'))}\n`)
+  const what = `evaluations to the mark, ${evaluations} where it is not reached`
+  lines.push(...objectivesLines(results.objectives, subjectsOf('objectives'), evaluations, what))
 }
-if (results.tuning) lines.push(...tuningLines(results.tuning, subjects, `${rounds} rounds of ${batch}`))
+if (results.fidelity) {
+  const after = [...new Set([0.1, 0.25, 0.5, 1].map((share) => Math.ceil(share * trainings)))]
+  console.log("fidelity: regret after so many full trainings' worth of epochs, and the mean over them, in percent")
+  console.log(`${regretTable(results.fidelity, subjectsOf('fidelity'), after)}\n`)
+  lines.push(...fidelityLines(results.fidelity, subjectsOf('fidelity'), `${trainings} trainings`))
+}
 console.log(table(lines))
 console.log()
 for (const note of notes(lines)) console.log(note)

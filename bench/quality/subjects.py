@@ -60,17 +60,18 @@ def client():
     return _client
 
 
-def asktell(method):
+def asktell(method, objectives=1):
     def minimize(space, budget, batch, seed, evaluate):
         config = {"maxEvaluations": budget} if method == "auto" else {}
-        session = client().create_session(method, space, config=config, direction="minimize", seed=seed)
+        goals = {f"f{k}": "minimize" for k in range(objectives)}
+        session = client().create_session(method, space, config=config, objectives=goals, seed=seed)
         try:
             with session.stream() as stream:
                 step, done = stream.step(count=batch), 0
                 while step.queries:
                     values = evaluate([q.params for q in step.queries])
                     done += len(values)
-                    told = [Observation(q, float(v)) for q, v in zip(step.queries, values)]
+                    told = [Observation(q, v) for q, v in zip(step.queries, values)]
                     step = stream.step(told, count=min(batch, budget - done))
         finally:
             session.delete()
@@ -94,7 +95,22 @@ def random_search(space, budget, batch, seed, evaluate):
     in_batches(budget, batch, ask, lambda points, values: None, evaluate)
 
 
-def optuna(kind):
+def suggested(trial, space):
+    """The parameters of a trial of Optuna."""
+    params = {}
+    for name, p in space.items():
+        if not active(params, p):
+            continue
+        if isinstance(p, Categorical):
+            params[name] = trial.suggest_categorical(name, p.choices)
+        elif isinstance(p, Int):
+            params[name] = trial.suggest_int(name, p.low, p.high, log=p.log)
+        else:
+            params[name] = trial.suggest_float(name, p.low, p.high, log=p.log)
+    return params
+
+
+def optuna(kind, objectives=1):
     def minimize(space, budget, batch, seed, evaluate):
         import optuna
 
@@ -105,28 +121,21 @@ def optuna(kind):
             sampler = samplers.TPESampler(seed=seed, multivariate=True, group=conditional, constant_liar=batch > 1)
         elif kind == "gp":
             sampler = samplers.GPSampler(seed=seed, deterministic_objective=True)
+        elif kind == "nsga2":
+            sampler = samplers.NSGAIISampler(seed=seed)
         else:
             sampler = samplers.CmaEsSampler(seed=seed)
-        study = optuna.create_study(sampler=sampler)
-
-        def suggest(trial):
-            params = {}
-            for name, p in space.items():
-                if not active(params, p):
-                    continue
-                if isinstance(p, Categorical):
-                    params[name] = trial.suggest_categorical(name, p.choices)
-                elif isinstance(p, Int):
-                    params[name] = trial.suggest_int(name, p.low, p.high, log=p.log)
-                else:
-                    params[name] = trial.suggest_float(name, p.low, p.high, log=p.log)
-            return trial, params
+        study = optuna.create_study(sampler=sampler, directions=["minimize"] * objectives)
 
         def tell(points, values):
             for (trial, _), value in zip(points, values):
-                study.tell(trial, float(value))
+                study.tell(trial, value)
 
-        in_batches(budget, batch, lambda count: [suggest(study.ask()) for _ in range(count)], tell, evaluate)
+        def ask(count):
+            trials = [study.ask() for _ in range(count)]
+            return [(trial, suggested(trial, space)) for trial in trials]
+
+        in_batches(budget, batch, ask, tell, evaluate)
 
     return minimize
 
@@ -151,7 +160,11 @@ def pycma_bipop(space, budget, batch, seed, evaluate):
         cma.fmin2(objective, start, 0.2 * float(high[0] - low[0]), options, restarts=9, bipop=True)
 
 
-def nevergrad(space, budget, batch, seed, evaluate):
+def nevergrad(kind):
+    return lambda *given: minimize_with_nevergrad(kind, *given)
+
+
+def minimize_with_nevergrad(kind, space, budget, batch, seed, evaluate):
     import nevergrad as ng
 
     plain = all(isinstance(p, Float) and not p.log and not p.when for p in space.values())
@@ -168,7 +181,7 @@ def nevergrad(space, budget, batch, seed, evaluate):
 
         parametrization = ng.p.Dict(**{name: axis(p) for name, p in space.items()})
     parametrization.random_state.seed(seed)
-    optimizer = ng.optimizers.NGOpt(parametrization=parametrization, budget=budget, num_workers=batch)
+    optimizer = ng.optimizers.registry[kind](parametrization=parametrization, budget=budget, num_workers=batch)
 
     def ask(count):
         candidates = [optimizer.ask() for _ in range(count)]
@@ -219,13 +232,15 @@ def botorch(space, budget, batch, seed, evaluate):
     in_batches(budget, batch, ask, tell, evaluate)
 
 
+PACKAGES = "optuna cmaes cma nevergrad botorch pymoo ioh syne-tune coco-experiment scikit-learn".split()
 #: By name; the last two need over a tenth of a second for a suggestion.
 PEERS = {
     "random": random_search,
     "optuna-tpe": optuna("tpe"),
     "optuna-cma-es": optuna("cma"),
     "pycma-bipop": pycma_bipop,
-    "nevergrad-ngopt": nevergrad,
+    "nevergrad-ngopt": nevergrad("NGOpt"),
+    "nevergrad-discrete": nevergrad("DiscreteLenglerOnePlusOne"),
     "optuna-gp": optuna("gp"),
     "botorch-logei": botorch,
 }
@@ -234,10 +249,18 @@ PEERS = {
 def subject(name):
     """A peer by its name, or a method of asktell as `asktell:auto`."""
     owner, _, method = name.partition(":")
+    if owner != "asktell" and name not in PEERS:
+        raise Unsuited("not for this benchmark")
     return asktell(method) if owner == "asktell" else PEERS[name]
 
 
 def versions():
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return {p: version(p) for p in ("optuna", "cmaes", "cma", "nevergrad", "botorch", "coco-experiment", "scikit-learn")}
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found

@@ -30,7 +30,7 @@ def run(name, task, label, seed, rounds, batch):
         subject(name)(task.space, rounds * batch, batch, seed, evaluate)
     except Solved:
         pass
-    except Unsuited as refusal:
+    except (Unsuited, ImportError) as refusal:
         return line | {"refused": str(refusal)}
     except Exception as error:  # A peer that fails keeps what it had reached.
         line["failed"] = f"{type(error).__name__}: {error}"
