@@ -43,6 +43,7 @@ const bundle = await rolldown({
     asktell: 'dist/src/cli/main.js',
     worker: 'dist/src/sessions/host/worker.js',
     generator: 'dist/src/optimizers/engines/wasm/generator.js',
+    'crew-thread': 'dist/src/optimizers/engines/wasm/crew-thread.js',
     thread: 'dist/src/optimizers/engines/webgpu/thread.js',
     trial: 'dist/src/optimizers/engines/webgpu/trial.js',
   },

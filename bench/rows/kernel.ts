@@ -12,19 +12,22 @@ import { device } from './device.js'
 const SIZES = [
   { elements: 10_000, name: '10 k', steps: 2000 },
   { elements: 1_000_000, name: '1 M', steps: 30 },
+  { elements: 10_000_000, name: '10 M', steps: 3 },
   { elements: 100_000_000, name: '100 M', steps: 1 },
 ]
 const CHECKED = { elements: 10_000, steps: 20 }
 /** Of an element after 20 steps of 1e-3; the last bits differ, for each sums and divides in its own order. */
 const TOLERANCE = 2e-6
 
-type Peer = { name: string; child: Child; packed?: true }
+/** `alone`: on one thread. */
+type Peer = { name: string; child: Child; packed?: true; alone?: boolean }
 /** What the lines say of our own kernels. */
 const OURS: { readonly [name: string]: string } = {
   asktell: '',
-  'asktell with norm': ', norm reported',
-  'asktell bf16': ', moments in bf16',
-  'asktell int8': ', moments in int8',
+  'asktell alone': ', 1 thread',
+  'asktell with norm': ', 1 thread, norm reported',
+  'asktell bf16': ', 1 thread, moments in bf16',
+  'asktell int8': ', 1 thread, moments in int8',
 }
 
 export const kernel: Row = {
@@ -52,14 +55,15 @@ async function start({ version }: Options): Promise<Peer[]> {
   const torched = async (mode: string, threads: number) => {
     const child = new Child(torch, [source('peers/adam_torch.py'), mode, String(threads)])
     version('torch', (await child.read<{ torch: string }>()).torch)
-    return { name: `torch ${mode}, ${threads} thread${threads > 1 ? 's' : ''}`, child }
+    return { name: `torch ${mode}, ${threads} thread${threads > 1 ? 's' : ''}`, child, alone: threads === 1 }
   }
   return [
-    { name: 'asktell', child: node() },
-    { name: 'asktell with norm', child: node('norm') },
+    { name: 'asktell', child: node('', String(most)) },
+    { name: 'asktell alone', child: node('', '1') },
+    { name: 'asktell with norm', child: node('norm', '1') },
     { name: 'asktell bf16', child: node('bf16'), packed: true },
     { name: 'asktell int8', child: node('int8'), packed: true },
-    { name: 'C -O3', child: new Child(native, []) },
+    { name: 'C -O3', child: new Child(native, []), alone: true },
     await torched('fused', 1),
     ...(most > 1 ? [await torched('fused', most)] : []),
     await torched('foreach', most),
@@ -120,11 +124,12 @@ async function measure(
       theirs,
       ...extra,
     } as Parameters<typeof compare>[0])
-  const theirs = subjects.filter((peer) => !(peer.name in OURS))
+  const theirs = peers.filter((peer) => !(peer.name in OURS))
   return [
-    ...theirs.map((peer) => line(peer.name)),
+    ...theirs.map(({ name, alone }) => line(name, {}, alone ? 'asktell alone' : 'asktell')),
+    line('asktell alone', { against: 'one thread' }),
     line('C -O3', {}, 'asktell with norm'),
     ...['bf16', 'int8'].map((dtype) => line('torch fused, 1 thread', {}, `asktell ${dtype}`)),
-    line('limit', { limit: true, against: 'same bytes, no arithmetic (C)' }),
+    line('limit', { limit: true, against: 'same bytes, no arithmetic (C)' }, 'asktell alone'),
   ]
 }

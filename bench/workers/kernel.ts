@@ -1,20 +1,22 @@
 /**
  * The wasm engine on the rule of the preset `adam`, answering the lines that the peers answer. Argument: "norm" when the
- * gradient's norm is reported, as sessions do by default; "bf16" or "int8" for moments in fewer bytes.
+ * gradient's norm is reported, as sessions do by default; "bf16" or "int8" for moments in fewer bytes. Then the threads, where they
+ * are not all.
  */
 import { openSync, readSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Tensors } from '../../src/core/tensor.js'
 import { NOTHING_TOLD } from '../../src/optimizers/compose.js'
 import type { Kernel, KernelState } from '../../src/optimizers/engines/engine.js'
-import { loadEngines } from '../../src/optimizers/engines/index.js'
+import { loadEngines, useThreads } from '../../src/optimizers/engines/index.js'
 import { packingOf } from '../../src/optimizers/packing.js'
 import { adam, method } from '../../src/optimizers/presets/adam.js'
 import { kernelOf, program } from '../../src/optimizers/step-program.js'
 
+const [, , option = '', threads] = process.argv
+if (threads) useThreads(Number(threads))
 await loadEngines()
 
-const [, , option = ''] = process.argv
 const stateDtype = ['bf16', 'int8'].includes(option) ? option : 'full'
 const config = method.config.parse({ reportNorm: option === 'norm', stateDtype })
 

@@ -53,6 +53,10 @@ export const configSchema = z.strictObject({
     z.enum(['auto', ...ENGINES]).default('wasm'),
     'Engine of the rules of new sessions; auto takes the best that runs here.',
   ),
+  wasmThreads: field(
+    z.int().min(1).max(256).optional(),
+    'Threads of the wasm engine for a step of 1,048,576 parameters or more; 1 leaves it to the thread that serves calls. As many as there are cores, at most 16, when absent, and 1 while they are taken.',
+  ),
   maxMessageBytes: field(positive.default(64 << 20), 'Largest message or body taken.'),
   maxGradientBytes: field(
     positive.default(2 ** 31),

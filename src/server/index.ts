@@ -128,6 +128,7 @@ function openSessions(
   return createSessions({
     store: timed(store, telemetry),
     engine,
+    wasmThreads: config.wasmThreads,
     compiled: config.store === 'memory' ? undefined : join(config.dataDir, 'compiled'),
     limits: { snapshotRecords: config.snapshotRecords },
     hooks: { warn: (message, fields) => telemetry.log.warn(fields, message), fatal },

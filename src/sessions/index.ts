@@ -3,7 +3,7 @@ import { methods as blackbox, pruners as blackboxPruners } from '../blackbox/cat
 import type { AnyMethod, Run } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { methods as gradient, pruners as gradientPruners } from '../optimizers/catalogue.gen.js'
-import { keepModules } from '../optimizers/engines/index.js'
+import { keepModules, useThreads } from '../optimizers/engines/index.js'
 import type { Sessions } from './api.js'
 import { type Context, type Hooks, LIMITS, type Limits } from './context.js'
 import { InlineHosts } from './host/inline.js'
@@ -32,6 +32,8 @@ export type SessionsOptions = {
   hooks?: Hooks
   /** Threads for methods with heavy steps; 0 runs them on the calling thread. */
   threads?: number
+  /** Threads of the wasm engine for large rules; set for the process, ahead of the first such session. */
+  wasmThreads?: number
   /** Modules whose `methods` the threads know beside the catalogue's. */
   threadModules?: readonly string[]
   /** A directory for compiled rules, of which a process that starts again need not generate the code. */
@@ -52,15 +54,16 @@ export async function openManager(options: SessionsOptions): Promise<SessionMana
     options.methods ?? [...gradient, ...blackbox],
     options.pruners ?? [...gradientPruners, ...blackboxPruners],
   )
-  const { threads, threadModules: modules, compiled } = options
+  const { threads, threadModules: modules, wasmThreads, compiled } = options
   if (compiled) keepModules(compiled)
+  if (wasmThreads) useThreads(wasmThreads)
   const inline = new InlineHosts(catalogue.methods)
   const context: Context = {
     store: openStore(options.store, hooks),
     clock: options.clock ?? Date.now,
     catalogue,
     inline,
-    pool: threads === 0 ? inline : new PoolHosts({ threads, modules, compiled }),
+    pool: threads === 0 ? inline : new PoolHosts({ threads, modules, wasmThreads, compiled }),
     limits: { ...LIMITS, ...options.limits },
     hooks,
   }

@@ -5,6 +5,7 @@ import { interpreter } from './interpreter.js'
 import { loadTensorflowEngine, probeTensorflow } from './tensorflow/index.js'
 import { loadWasmEngine, probeWasm } from './wasm/index.js'
 
+export { useThreads } from './wasm/index.js'
 export { keepModules } from './wasm/modules.js'
 
 import { loadWebgpuEngine, probeWebgpu } from './webgpu/index.js'
@@ -17,7 +18,7 @@ type Offer = {
 
 const OFFERS: Readonly<Record<EngineId, Offer>> = {
   interpreter: { probe: async () => 'plain TypeScript in float64', load: async () => interpreter },
-  wasm: { probe: async () => probeWasm(), load: loadWasmEngine },
+  wasm: { probe: async () => probeWasm(), load: () => loadWasmEngine() },
   tensorflow: { probe: probeTensorflow, load: loadTensorflowEngine },
   webgpu: { probe: probeWebgpu, load: loadWebgpuEngine },
 }

@@ -33,7 +33,7 @@ export class PoolHosts implements Hosts {
   private closing = false
 
   /** `modules` export further `methods` that the workers know; `compiled` is where compiled rules are kept. */
-  constructor(private readonly options: { threads?: number; modules?: readonly string[]; compiled?: string } = {}) {
+  constructor(private readonly options: Partial<Start> & { threads?: number } = {}) {
     this.most = options.threads ?? Math.max(1, Math.min(4, availableParallelism() - 1))
   }
 
@@ -73,7 +73,7 @@ export class PoolHosts implements Hosts {
   private start(): Thread {
     const thread: Thread = {
       worker: new Worker(builtModule(new URL('./worker.js', import.meta.url)), {
-        workerData: { modules: this.options.modules ?? [], compiled: this.options.compiled } satisfies Start,
+        workerData: { ...this.options, modules: this.options.modules ?? [] } satisfies Start,
       }),
       hosts: 0,
       calls: new Map(),

@@ -4,13 +4,14 @@ import { methods as blackbox } from '../../blackbox/catalogue.gen.js'
 import { AsktellError, type Issue, type Reason } from '../../core/errors.js'
 import type { AnyMethod } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
+import type { FloatArray } from '../../core/tensor.js'
 import { methods as gradient } from '../../optimizers/catalogue.gen.js'
-import { keepModules } from '../../optimizers/engines/index.js'
+import { keepModules, useThreads } from '../../optimizers/engines/index.js'
 import { type AnalysisTask, Analyst } from './analyst.js'
 import type { Host, Setup } from './host.js'
 import { InlineHosts } from './inline.js'
 
-export type Start = { modules: readonly string[]; compiled?: string }
+export type Start = { modules: readonly string[]; wasmThreads?: number; compiled?: string }
 export type Call =
   | { analyze: AnalysisTask }
   | ({ host: number } & (
@@ -28,8 +29,9 @@ export type Reply = {
 }
 
 async function start(): Promise<InlineHosts> {
-  const { modules, compiled } = workerData as Start
+  const { modules, wasmThreads, compiled } = workerData as Start
   if (compiled) keepModules(compiled)
+  if (wasmThreads) useThreads(wasmThreads)
   const more: { methods: readonly AnyMethod[] }[] = await Promise.all(modules.map((module) => import(module)))
   const all = [...gradient, ...blackbox, ...more.flatMap(({ methods }) => methods)]
   return new InlineHosts(new Map(all.map((method) => [method.id, method])))
@@ -54,10 +56,19 @@ async function run(call: Call): Promise<unknown> {
   return undefined
 }
 
+/** With copies of the arrays in memory that threads share, which posting would share once more. */
+function apart(value: unknown): unknown {
+  if (ArrayBuffer.isView(value))
+    return value.buffer instanceof SharedArrayBuffer ? (value as FloatArray).slice() : value
+  if (Array.isArray(value)) return value.map(apart)
+  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, apart(inner)]))
+}
+
 parentPort?.on('message', async ({ id, call }: { id: number; call: Call }) => {
   let reply: Reply
   try {
-    reply = { id, value: await run(call) }
+    reply = { id, value: apart(await run(call)) }
   } catch (error) {
     const { reason, issues }: Partial<AsktellError> = error instanceof AsktellError ? error : {}
     reply = { id, error: { reason: reason ?? 'INTERNAL', message: (error as Error).message, issues } }

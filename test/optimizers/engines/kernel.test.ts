@@ -152,9 +152,11 @@ describe('wasm memory', () => {
     expect(first.x.w.every((v) => v === 0)).toBe(false)
   })
 
-  test('more than a memory can hold is refused', () => {
+  test('packed slots beyond what a memory can hold are refused', () => {
     const manifest: TensorSpec[] = [{ name: 'huge', shape: [2 ** 15, 2 ** 15], dtype: 'f32' }]
-    expect(() => compile(source, 'wasm', manifest).allocate()).toThrow(/at most 4 GiB/)
+    const packing = { dtype: 'bf16', slots: new Set(['m']) } as const
+    const kernel = engineFor('wasm').compile(compileRule(source), manifest, 'f32', packing)
+    expect(() => kernel.allocate()).toThrow(/at most 4 GiB/)
   })
 })
 

@@ -29,8 +29,10 @@ export class Code {
     readonly m: Module,
     readonly tables: TableLayout,
     precision: Precision,
-    /** Slots of which a part is in memory at a time: the elements from the global `origin` on. */
-    readonly packed: readonly string[] = [],
+    /** Locations of which a part is in memory at a time: the elements from the global `origin` on. */
+    readonly parts: readonly string[] = [],
+    /** Whether these are all locations of tensors. */
+    readonly streamed = false,
   ) {
     this.bytes = BYTES[precision]
     this.number = scalarLanes(b, m, 'f64')
@@ -43,6 +45,7 @@ export class Code {
   int = (value: number): Expr => this.m.i32.const(value)
   add = (a: Expr, b: Expr): Expr => this.m.i32.add(a, b)
   multiply = (a: Expr, b: Expr): Expr => this.m.i32.mul(a, b)
+  divide = (a: Expr, b: Expr): Expr => this.m.i32.div_u(a, b)
   block = (statements: Expr[]): Expr => this.m.block(null, statements)
   call = (name: string, args: Expr[]): Expr => this.m.call(name, args, this.b.none)
 

@@ -15,24 +15,27 @@ const ROUNDS = 10
 const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]
 const HIGH_WORDS = LOW_WORDS.map((byte) => byte + 4)
 
-const Param = { key0: 0, key1: 1 } as const
+const Param = { from: 0, to: 1, key0: 2, key1: 3 } as const
+const PARAMS = 4
+const KEYS = [Param.key0, Param.key1] as const
 
-/** Adds and exports `fields(key0, key1)`, which fills all fields of a rule. */
+/** Adds and exports `work 0`(from, to, key0, key1), which fills all fields of a rule; `from` is a multiple of FIELD_STEP. */
 export function addFields(code: Code, fields: readonly RandomField[]): void {
   const { b, m, get } = code
   const calls = fields.map((field, i) => {
     addField(code, field, `field ${i}`)
-    return code.call(`field ${i}`, [get(Param.key0), get(Param.key1)])
+    if (code.streamed) m.addFunctionExport(`field ${i}`, `field ${i}`)
+    return code.call(`field ${i}`, [Param.from, Param.to, Param.key0, Param.key1].map(get))
   })
-  m.addFunction('fields', b.createType([b.i32, b.i32]), b.none, [], code.block(calls))
-  m.addFunctionExport('fields', 'fields')
+  m.addFunction('work 0', typeOf(code), b.none, [], code.block(calls))
+  m.addFunctionExport('work 0', 'work 0')
 }
 
 function addField(code: Code, { distribution, location, site }: RandomField, name: string): void {
   const { b, m, get, set, int } = code
   // Locals behind the parameters: the first block of this turn, where it goes, and the end.
-  const [block, pointer, end] = [2, 3, 4]
-  const vectors = new VectorCode(b, m, 5)
+  const [block, pointer, end] = [PARAMS, PARAMS + 1, PARAMS + 2]
+  const vectors = new VectorCode(b, m, PARAMS + 3)
   const lanes = m.i32x4.add(m.i32x4.splat(get(block)), m.v128.const(new Uint8Array(Uint32Array.of(0, 1, 2, 3).buffer)))
   const words = philox(vectors, lanes, site)
   const stores = variates(vectors, distribution, words).flatMap((pair) => storePair(code, pair, pointer))
@@ -40,14 +43,17 @@ function addField(code: Code, { distribution, location, site }: RandomField, nam
     set(block, code.add(get(block), int(4))),
     set(pointer, code.add(get(pointer), int(FIELD_STEP * code.bytes))),
   ]
+  const inPart = (element: Expr) => (code.streamed ? m.i32.sub(element, code.address('origin')) : element)
   const body = code.block([
-    set(block, int(0)),
-    set(pointer, code.address(location)),
-    set(end, code.add(get(pointer), code.multiply(code.address('elements'), int(code.bytes)))),
+    set(block, m.i32.shr_u(get(Param.from), int(2))),
+    set(pointer, code.element(location, inPart(get(Param.from)), code.bytes)),
+    set(end, code.element(location, inPart(get(Param.to)), code.bytes)),
     code.until(pointer, end, [...vectors.statements, ...stores, ...step]),
   ])
-  m.addFunction(name, b.createType([b.i32, b.i32]), b.none, [b.i32, b.i32, b.i32, ...vectors.vars], body)
+  m.addFunction(name, typeOf(code), b.none, [b.i32, b.i32, b.i32, ...vectors.vars], body)
 }
+
+const typeOf = ({ b }: Code) => b.createType([b.i32, b.i32, b.i32, b.i32])
 
 /** The four words of four blocks: word j of all blocks in vector j. */
 function philox(vectors: VectorCode, blocks: Expr, site: number): Vec[] {
@@ -61,19 +67,14 @@ function philox(vectors: VectorCode, blocks: Expr, site: number): Vec[] {
     return { low: words(LOW_WORDS), high: words(HIGH_WORDS) }
   }
   for (let round = 0; round < ROUNDS; round++) {
-    const key = (param: number) => {
-      const word = m.i32.add(m.local.get(param, vectors.b.i32), m.i32.const(Math.imul(WEYL[param], round)))
+    const key = (half: 0 | 1) => {
+      const word = m.i32.add(m.local.get(KEYS[half], vectors.b.i32), m.i32.const(Math.imul(WEYL[half], round)))
       return m.i32x4.splat(word)
     }
     const first = products(c0, MULTIPLIERS[0])
     const second = products(c2, MULTIPLIERS[1])
     const mix = (a: Vec, c: Vec, k: Expr) => vectors.keep(m.v128.xor(m.v128.xor(a(), c()), k))
-    ;[c0, c1, c2, c3] = [
-      mix(second.high, c1, key(Param.key0)),
-      second.low,
-      mix(first.high, c3, key(Param.key1)),
-      first.low,
-    ]
+    ;[c0, c1, c2, c3] = [mix(second.high, c1, key(0)), second.low, mix(first.high, c3, key(1)), first.low]
   }
   return [c0, c1, c2, c3]
 }

@@ -9,25 +9,31 @@ import { type Expr, HOSTED, type Precision } from './lanes.js'
 import { addVectorFunction, VECTOR_FUNCTIONS } from './math.js'
 import { addPass, type Touched } from './pass.js'
 import type { TableLayout } from './tables.js'
-
-/** Sums are taken over blocks of so many elements, added in order: the same bits however the blocks are shared out. */
-export const BLOCK = 4096
+import { addBlocks, addRows, around, BLOCK, joinTotals, UNTOUCHED } from './work.js'
 
 /**
- * Bytes of the module. It imports its memory, the host's functions and the addresses that a manifest decides. Of packed slots
- * it has the host unpack a part ahead of a pass, and pack it behind: `unpack(number of the slot, record, begin, end)`.
+ * `packed`: slots that are packed between steps. `shared`: whether threads share the memory, and the work. `streamed`: whether
+ * all tensors are elsewhere.
+ */
+export type Form = { precision: Precision; packed: readonly string[]; shared: boolean; streamed: boolean }
+
+/**
+ * Bytes of the module. It imports its memory, the host's functions and the addresses that a manifest decides. Of what is
+ * in memory by parts it has the host unpack one ahead of a pass, and pack it behind: `unpack(number, record, begin, end)`. Work
+ * on more elements than a chunk has it may share out: `share(number of the work, from, to, record, chunk)`.
  */
 export function generate(
   b: typeof binaryen,
   plan: Plan,
   tables: TableLayout,
-  precision: Precision,
-  packed: readonly string[] = [],
+  { precision, packed, shared, streamed }: Form,
 ): Uint8Array {
   const m = new b.Module()
   try {
-    m.setFeatures(b.Features.SIMD128 | b.Features.BulkMemory | b.Features.BulkMemoryOpt)
-    m.addMemoryImport('memory', 'host', 'memory')
+    const threads = shared ? b.Features.Atomics : 0
+    m.setFeatures(b.Features.SIMD128 | b.Features.BulkMemory | b.Features.BulkMemoryOpt | threads)
+    m.addMemoryImport('memory', 'host', 'memory', shared)
+    if (shared) m.addFunctionImport('share', 'host', 'share', b.createType(Array(5).fill(b.i32)), b.none)
     for (const name of tables.imports) m.addGlobalImport(name, 'address', name, b.i32)
     for (const fn of HOSTED) {
       const params = fn === '^' ? [b.f64, b.f64] : [b.f64]
@@ -35,14 +41,15 @@ export function generate(
     }
     for (const fn of VECTOR_FUNCTIONS)
       if (plan.graph.nodes.some((node) => node.kind === 'call' && node.fn === fn)) addVectorFunction(b, m, fn)
-    if (packed.length > 0) {
+    const parts = streamed ? tables.tensors : packed
+    if (parts.length > 0) {
       const params = b.createType([b.i32, b.i32, b.i32, b.i32])
       for (const fn of ['unpack', 'pack']) m.addFunctionImport(fn, 'host', fn, params, b.none)
       m.addGlobal('origin', b.i32, true, m.i32.const(0))
     }
-    const code = new Code(b, m, tables, precision, packed)
+    const code = new Code(b, m, tables, precision, parts, streamed)
     addFields(code, plan.graph.fields)
-    const step = new Step(code, plan)
+    const step = new Step(code, plan, shared)
     const body = m.block(null, step.statements())
     m.addFunction('step', b.none, b.none, step.frame.vars, body)
     m.addFunctionExport('step', 'step')
@@ -53,16 +60,19 @@ export function generate(
   }
 }
 
-const UNTOUCHED: Touched = { loads: [], stores: [] }
-const isTouching = ({ loads, stores }: Touched): boolean => loads.length + stores.length > 0
+/** `unit`: elements of a block, or one row. `shares`: whether threads may share it. */
+type Work = { pass: Pass; number: number; name: string; unit: number; shares: boolean }
 
 /** The order of a step: stage by stage the numbers, the passes over rows and columns, the pass over tensors. */
 class Step {
   readonly frame = new Frame()
+  /** The fields are the first work. */
+  private works = 1
 
   constructor(
     private readonly code: Code,
     private readonly plan: Plan,
+    private readonly shared: boolean,
   ) {}
 
   statements(): Expr[] {
@@ -125,105 +135,93 @@ class Step {
       pass.domain === 'row' ? (['rowFirst', 'rows'] as const) : (['columnFirst', 'columns'] as const)
     const name = `${pass.domain} ${index}`
     addPass(code, pass, 'matrix', name)
+    const work = this.blocks(pass, name)
     return code.eachRecord(this.frame, (record) => {
       const begin = () => code.field(record, firstField)
       const count = code.multiply(code.field(record, 'batch'), code.field(record, countField))
-      return [this.run(pass, name, begin(), code.add(begin(), count), record)]
+      return this.run(work, begin(), code.add(begin(), count), record)
     })
   }
 
   private tensorPasses(stage: Stage, index: number): Expr[] {
-    const { code, frame } = this
+    const { code } = this
     const { m } = code
     const variants = [...stage.tensors].map(([variant, pass]) => {
       const name = `${variant} ${index}`
-      return { variant, pass, name, touched: addPass(code, pass, variant, name) }
+      const touched = addPass(code, pass, variant, name)
+      const byRow = variant === 'matrix' && pass.perRow
+      return {
+        variant,
+        pass,
+        touched,
+        byRow,
+        work: byRow ? this.rows(pass, name, touched) : this.blocks(pass, name, touched),
+      }
     })
     const [first] = variants
-    if (first?.variant === 'any' && !first.pass.perTensor && !isTouching(first.touched))
-      return [this.run(first.pass, first.name, code.int(0), code.address('elements'), () => code.int(0))]
-    return code.eachRecord(frame, (record) =>
-      variants.map(({ variant, pass, name, touched }) => {
-        const matrix = code.field(record, 'matrix')
-        if (variant === 'matrix' && pass.perRow) {
-          const columns = pass.reductions.filter(({ domain }) => domain === 'column')
-          const ends = columns.flatMap((reduce) => this.finishColumns(reduce, record))
-          const first = () => code.field(record, 'first')
-          const rows = this.around(touched, record, first, () => code.add(first(), code.field(record, 'size')), [
-            this.runByRow(name, record),
-          ])
-          return m.if(matrix, code.block([...rows, ...ends]))
+    if (first?.variant === 'any' && !first.pass.perTensor && (code.streamed || !first.touched.byPart))
+      return this.run(first.work, code.int(0), code.address('elements'), () => code.int(0))
+    return code.eachRecord(this.frame, (record) => {
+      const begin = () => code.field(record, 'first')
+      const end = () => code.add(code.field(record, 'first'), code.field(record, 'size'))
+      return variants.flatMap(({ variant, pass, touched, byRow, work }) => {
+        if (!byRow) {
+          const run = code.block(this.run(work, begin(), end(), record))
+          if (variant === 'any') return run
+          const matrix = code.field(record, 'matrix')
+          return m.if(variant === 'matrix' ? matrix : m.i32.eqz(matrix), run)
         }
-        const begin = code.field(record, 'first')
-        const end = code.add(code.field(record, 'first'), code.field(record, 'size'))
-        const run = this.run(pass, name, begin, end, record, touched)
-        if (variant === 'any') return run
-        return m.if(variant === 'matrix' ? matrix : m.i32.eqz(matrix), run)
-      }),
-    )
+        const from = () => code.field(record, 'rowFirst')
+        const rows = code.multiply(code.field(record, 'batch'), code.field(record, 'rows'))
+        const run = this.run(work, from(), code.add(from(), rows), record)
+        const columns = pass.reductions.filter(({ domain }) => domain === 'column')
+        const ends = columns.flatMap((reduce) => this.finishColumns(reduce, record))
+        return m.if(
+          code.field(record, 'matrix'),
+          code.block([...(code.streamed ? run : around(code, touched, record, begin, end, run)), ...ends]),
+        )
+      })
+    })
   }
 
-  /** Calls a pass on a range: at once, or block by block when it sums or works on packed slots. */
-  private run(pass: Pass, name: string, begin: Expr, end: Expr, record: RecordAddress, touched = UNTOUCHED): Expr {
+  private blocks(pass: Pass, passName: string, touched = UNTOUCHED): Work {
+    const work = this.work(pass, BLOCK, !touched.byPart)
+    addBlocks(this.code, pass, passName, touched, work.name)
+    return work
+  }
+  private rows(pass: Pass, passName: string, touched: Touched): Work {
+    // Sums over columns are one for all rows.
+    const work = this.work(pass, 1, !pass.reductions.some(({ domain }) => domain === 'column'))
+    // What is packed is packed by whole tensors.
+    addRows(this.code, pass, passName, this.code.streamed ? touched : UNTOUCHED, work.name)
+    return work
+  }
+  private work(pass: Pass, unit: number, shares: boolean): Work {
+    const number = this.works++
+    const name = `work ${number}`
+    if (this.shared) this.code.m.addFunctionExport(name, name)
+    return { pass, number, name, unit, shares: this.shared && shares }
+  }
+
+  /** Does work from `begin` to `end`, alone or with others, and adds up what it comes to. */
+  private run({ pass, name, number, unit, shares }: Work, begin: Expr, end: Expr, record: RecordAddress): Expr[] {
     const { code, frame } = this
     const { b, m, get, set, int } = code
-    const call = (from: Expr, to: Expr) => code.call(name, [from, to, record(), int(0), int(0)])
-    if (pass.reductions.length === 0 && !isTouching(touched)) return call(begin, end)
-    const [at, next, stop] = [frame.local(b.i32), frame.local(b.i32), frame.local(b.i32)]
-    return code.block([
-      set(at, begin),
-      set(stop, end),
-      code.until(at, stop, [
-        set(next, code.add(get(at), int(BLOCK))),
-        m.if(m.i32.gt_u(get(next), get(stop)), set(next, get(stop))),
-        ...this.around(
-          touched,
-          record,
-          () => get(at),
-          () => get(next),
-          [call(get(at), get(next))],
-        ),
-        set(at, get(next)),
-      ]),
-    ])
-  }
-
-  /** Work on a part of a tensor, the elements from `begin` to `end`, with what it touches of packed slots in memory. */
-  private around(touched: Touched, record: RecordAddress, begin: () => Expr, end: () => Expr, work: Expr[]): Expr[] {
-    if (!isTouching(touched)) return work
-    const { code } = this
-    const each = (fn: string, slots: number[]) =>
-      slots.map((slot) => code.call(fn, [code.int(slot), record(), begin(), end()]))
-    return [
-      code.m.global.set('origin', begin()),
-      ...each('unpack', touched.loads),
-      ...work,
-      ...each('pack', touched.stores),
-    ]
-  }
-
-  /** Calls a pass on each row of a tensor's matrices. */
-  private runByRow(name: string, record: RecordAddress): Expr {
-    const { code, frame } = this
-    const { b, m, get, set, int } = code
-    const [at, row, rowEnd, column, inMatrix] = Array.from({ length: 5 }, () => frame.local(b.i32))
-    const increase = (local: number, by: Expr) => set(local, code.add(get(local), by))
+    const [from, to] = [frame.local(b.i32), frame.local(b.i32)]
+    const alone = code.call(name, [get(from), get(to), record(), get(from)])
+    const count = () => m.i32.sub(get(to), get(from))
     const columns = () => code.field(record, 'columns')
-    const rows = () => code.field(record, 'rows')
-    return code.block([
-      set(at, code.field(record, 'first')),
-      set(row, code.field(record, 'rowFirst')),
-      set(rowEnd, code.add(get(row), code.multiply(code.field(record, 'batch'), rows()))),
-      set(column, code.field(record, 'columnFirst')),
-      set(inMatrix, int(0)),
-      code.until(row, rowEnd, [
-        code.call(name, [get(at), code.add(get(at), columns()), record(), get(row), get(column)]),
-        increase(at, columns()),
-        increase(row, int(1)),
-        increase(inMatrix, int(1)),
-        m.if(m.i32.eq(get(inMatrix), rows()), code.block([set(inMatrix, int(0)), increase(column, columns())])),
-      ]),
-    ])
+    const rowsOfChunk = () => code.divide(code.address('chunk'), columns())
+    // Of long rows, one is a chunk.
+    const chunk = unit === 1 ? code.add(rowsOfChunk(), m.i32.eqz(rowsOfChunk())) : code.address('chunk')
+    const elements = unit === 1 ? code.multiply(count(), columns()) : count()
+    const together = () => code.call('share', [int(number), get(from), get(to), record(), chunk])
+    return [
+      set(from, begin),
+      set(to, end),
+      shares ? m.if(m.i32.gt_u(elements, code.address('chunk')), together(), alone) : alone,
+      ...joinTotals(code, pass, frame, { at: from, end: to, unit }, record),
+    ]
   }
 
   // Sums over columns are kept in memory as f64 while the rows go by.

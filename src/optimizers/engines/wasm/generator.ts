@@ -5,19 +5,17 @@ import { compileRule } from '../../language/check.js'
 import type { RuleSource } from '../../language/program.js'
 import { buildGraph } from '../graph.js'
 import { planGraph } from '../plan.js'
-import { generate } from './generate.js'
-import type { Precision } from './lanes.js'
+import { type Form, generate } from './generate.js'
 import { TableLayout } from './tables.js'
 
-/** `packed`: the slots that are packed between steps. */
-export type Request = { source: RuleSource; precision: Precision; packed: readonly string[] }
+export type Request = { source: RuleSource; form: Form }
 export type Reply = { bytes: Uint8Array } | { failure: string }
 
-answerCalls(async ({ source, precision, packed }: Request): Promise<{ reply: Reply }> => {
+answerCalls(async ({ source, form }: Request): Promise<{ reply: Reply }> => {
   try {
     const program = compileRule(source)
-    const plan = planGraph(buildGraph(program), new Set(packed))
-    return { reply: { bytes: generate(binaryen, plan, new TableLayout(plan, program), precision, packed) } }
+    const plan = planGraph(buildGraph(program), new Set(form.packed))
+    return { reply: { bytes: generate(binaryen, plan, new TableLayout(plan, program), form) } }
   } catch (error) {
     return { reply: { failure: (error as Error).message } }
   }

@@ -6,13 +6,17 @@ import { isPacked, type Packing } from '../engine.js'
 import { Packer, packedBytes, ROOM, siteOf, TABLE_BYTES } from '../packing/codec.js'
 import type { Plan } from '../plan.js'
 import type { TensorShape } from '../shapes.js'
-import { BLOCK } from './generate.js'
 import { BYTES, type Precision } from './lanes.js'
+import { BLOCK } from './work.js'
 
-/** Elements of a slot that are in memory at a time: a block, or a matrix where a rule goes by its rows. */
-export function partSize({ stages }: Plan, shapes: readonly TensorShape[]): number {
+/** Elements that are in memory at a time: a block, or the `least` of a matrix where a rule goes by its rows. */
+export function partSize(
+  { stages }: Plan,
+  shapes: readonly TensorShape[],
+  least: (shape: TensorShape) => number,
+): number {
   const byRow = stages.some(({ tensors }) => [...tensors.values()].some(({ perRow }) => perRow))
-  return Math.max(BLOCK, ...(byRow ? shapes.filter(({ matrix }) => matrix).map(({ size }) => size) : []))
+  return Math.max(BLOCK, ...(byRow ? shapes.filter(({ matrix }) => matrix).map(least) : []))
 }
 
 /** A tensor of a slot: packed, or as it is where it is small. `first`: its first element among those of all tensors. */

@@ -1,35 +1,27 @@
 /** The memory of one kernel: x, slots, inputs and scratch laid out once, handed out as views that never detach. */
 import { AsktellError } from '../../../core/errors.js'
-import { type FloatArray, type TensorSpec, type Tensors, totalElements } from '../../../core/tensor.js'
+import type { FloatArray, TensorSpec, Tensors } from '../../../core/tensor.js'
 import type { Domain, Program } from '../../language/program.js'
 import { type Kernel, type KernelRun, type KernelState, type Packing, scalarNames, scalarOf } from '../engine.js'
 import { pack } from '../packing/codec.js'
-import type { Plan } from '../plan.js'
 import { checkManifest, domainSize, type TensorShape, tensorShape } from '../shapes.js'
-import { FIELD_STEP } from './fields.js'
-import { KeptSlots, partSize } from './kept.js'
-import { BYTES, type Hosted, type Precision } from './lanes.js'
+import type { Job } from './control.js'
+import type { Crew } from './crew.js'
+import { HOST, type Work, worksOf } from './host.js'
+import type { Precision } from './lanes.js'
+import { type Compiled, layoutOf } from './layout.js'
+import { Streams } from './streams.js'
 import { TableLayout } from './tables.js'
 
 const PAGE = 65_536
-const MAX_PAGES = 65_536
-const ALIGNMENT = 64
-const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+/** What addresses of 32 bits reach. */
+export const MOST_BYTES = 2 ** 32
 
-const HOST: Readonly<Record<Hosted, (a: number, b: number) => number>> = {
-  sin: Math.sin,
-  cos: Math.cos,
-  '^': (a, b) => a ** b,
-}
+/** Threads that share the work on large kernels, and the elements of a chunk, in whole blocks. */
+export type Sharing = { crew: Crew; chunk: number }
 
-/** A program compiled for a precision, whatever the manifest. */
-export type Compiled = {
-  module: WebAssembly.Module
-  plan: Plan
-  tables: TableLayout
-  /** Slots of which the module has the host unpack and pack a part at a time. */
-  packed: readonly string[]
-}
+/** The form for what needs more bytes than `above`: its tensors are elsewhere. */
+export type Streaming = { above: number; compiled(): Compiled }
 
 /** An array of the kernel's memory and its key in the trees of state: a tensor's name, or `all`. */
 type Place<A extends FloatArray | Uint8Array = FloatArray> = { key: string; array: A }
@@ -37,7 +29,7 @@ type Places<A extends FloatArray | Uint8Array = FloatArray> = { name: string; pl
 
 /** What one allocation holds. */
 type Instance = {
-  buffer: ArrayBuffer
+  buffer: ArrayBufferLike
   step: () => void
   x: Place[]
   slots: Places[]
@@ -45,6 +37,7 @@ type Instance = {
   /** Seed of the step under way. */
   seed: number
   inputs: Places[]
+  /** Fills the random fields. */
   fields: (key0: number, key1: number) => void
   table: Float64Array
 }
@@ -63,9 +56,12 @@ export class WasmKernel implements Kernel {
   constructor(
     private readonly compiled: Compiled,
     private readonly program: Program,
-    private readonly manifest: readonly TensorSpec[],
+    manifest: readonly TensorSpec[],
     private readonly precision: Precision,
+    private readonly streaming: Streaming,
     private readonly packing?: Packing,
+    /** Where the module shares its work. */
+    private readonly sharing?: Sharing,
   ) {
     checkManifest(program, manifest)
     this.shapes = manifest.map(tensorShape)
@@ -114,7 +110,7 @@ export class WasmKernel implements Kernel {
     for (const { name, places } of instance.inputs) copyIn(places, run.inputs[name])
     const { seed = 0 } = run
     instance.seed = seed
-    instance.fields(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0)
+    instance.fields(...keyOf(seed))
     copyIn(instance.x, run.x)
     for (const { name, places } of instance.slots) copyIn(places, run.slots[name])
     for (const { name, places } of instance.packed) copyIn(places, run.packed![name])
@@ -150,63 +146,42 @@ export class WasmKernel implements Kernel {
 
   /** A fresh memory and an instance of the module on it. */
   private instantiate(): Instance {
-    const { tables, plan, module, packed } = this.compiled
+    const layoutFor = (compiled: Compiled) =>
+      layoutOf(compiled, this.program, this.shapes, this.precision, this.packing, this.sharing?.chunk)
+    const resident = layoutFor(this.compiled)
+    const isLarge = resident.end > this.streaming.above && this.compiled.packed.length === 0
+    const layout = isLarge ? layoutFor(this.streaming.compiled()) : resident
+    const { address, end, count, kept } = layout
+    const { tables, plan, module, packed, streamed } = layout.compiled
     const { source } = this.program
-    const count = { tensor: totalElements(this.manifest), row: 0, column: 0, scalar: this.shapes.length, global: 1 }
-    for (const shape of this.shapes) {
-      count.row += domainSize('row', shape)
-      count.column += domainSize('column', shape)
-    }
-    const bytes = BYTES[this.precision]
-    const domains = new Map<string, Domain>(plan.scratch)
-    for (const [name, { kind }] of Object.entries(source.slots)) domains.set(name, kind)
-    const fields = new Set(plan.graph.fields.map(({ location }) => location))
-    const regionBytes = (name: string) => {
-      if (packed.includes(name)) return bytes * partSize(plan, this.shapes)
-      if (name.startsWith('sums ')) return 8 * count.column
-      if (fields.has(name)) return bytes * Math.ceil(count.tensor / FIELD_STEP) * FIELD_STEP
-      return bytes * count[domains.get(name) ?? 'tensor']
-    }
-    const address: Record<string, number> = {}
-    let end = ALIGNMENT
-    const place = (name: string, size: number) => {
-      address[name] = end
-      end = align(end + size)
-    }
-    place('table', tables.tableBytes)
-    place('records', tables.recordBytes * this.shapes.length)
-    address['records end'] = address.records + tables.recordBytes * this.shapes.length
-    address.elements = count.tensor
-    address['row bytes'] = bytes * count.row
-    address['column bytes'] = bytes * count.column
-    for (const name of tables.imports) if (!Object.hasOwn(address, name)) place(name, regionBytes(name))
-    const placed = (name: string, size: number) => {
-      place(name, size)
-      return address[name]
-    }
-    const kept =
-      this.packing && packed.length > 0
-        ? new KeptSlots(packed, this.shapes, this.precision, this.packing, placed)
-        : undefined
-
-    const pages = Math.ceil(end / PAGE)
-    if (pages > MAX_PAGES) {
+    if (end > MOST_BYTES) {
       const needed = `${(end / 2 ** 30).toFixed(1)} GiB for ${count.tensor} parameters`
-      const message = `the wasm engine holds at most 4 GiB in ${this.precision}, and this rule needs ${needed}`
+      const message = `one memory of the wasm engine holds at most 4 GiB, and this rule needs ${needed}`
       throw new AsktellError('METHOD_UNSUITABLE', message, { issues: [{ path: 'space.tensors', message }] })
     }
-    const memory = reserve(pages)
+    const sharing = streamed ? undefined : this.sharing
+    const memory = reserve(Math.ceil(end / PAGE), sharing !== undefined)
     const { buffer } = memory
-    const parts = packed.map((name) => address[name])
     const tensorAt = (record: number) => (record - address.records) / tables.recordBytes
-    const streams = kept?.imports(memory, parts, tensorAt, () => instance.seed)
-    const { exports } = new WebAssembly.Instance(module, { host: { memory, ...HOST, ...streams }, address })
+    const seed = () => instance.seed
+    const partsOf = (names: readonly string[]) => names.map((name) => address[name])
+    const fields = plan.graph.fields.map(({ location }) => location)
+    const outside = streamed ? new Streams(tables.tensors, fields, count.tensor, this.precision) : undefined
+    const draw = (field: number, from: number, to: number) =>
+      (exports[`field ${field}`] as Work)(from, to, ...keyOf(instance.seed))
+    const parts =
+      outside?.imports(memory, partsOf(tables.tensors), draw) ?? kept?.imports(memory, partsOf(packed), tensorAt, seed)
+    const share = (work: number, begin: number, end: number, record: number, chunk: number) =>
+      together?.({ work, begin: begin >>> 0, end: end >>> 0, chunk: chunk >>> 0, a: record, b: begin })
+    const { exports } = new WebAssembly.Instance(module, { host: { memory, ...HOST, ...parts, share }, address })
+    const works = worksOf(exports)
 
     const Floats = this.precision === 'f32' ? Float32Array : Float64Array
     const views = (name: string, domain: Domain): Place[] => {
-      let at = address[name]
+      const whole = outside?.buffer(name)
+      let at = whole ? 0 : address[name]
       return this.shapes.map((shape) => {
-        const array = new Floats(buffer, at, domainSize(domain, shape))
+        const array = new Floats(whole ?? buffer, at, domainSize(domain, shape))
         at += array.byteLength
         return { key: shape.name, array }
       })
@@ -224,7 +199,7 @@ export class WasmKernel implements Kernel {
       table[tables.offset('global', `count ${domain}`) / 8] = count[domain]
     this.writeRecords(buffer, address.records)
     const instance: Instance = {
-      buffer,
+      buffer: outside?.buffer('x') ?? buffer,
       seed: 0,
       packed: packed
         .map((name) => ({ name, places: kept?.packed(name, buffer) ?? [] }))
@@ -233,13 +208,20 @@ export class WasmKernel implements Kernel {
       x: views('x', 'tensor'),
       slots: Object.entries(source.slots).map(([name, { kind }]) => ({ name, places: slot(name, kind) })),
       inputs: ['g', ...(source.inputs ?? [])].map((name) => ({ name, places: views(name, 'tensor') })),
-      fields: exports.fields as Instance['fields'],
+      fields: (a, b) => {
+        if (fields.length === 0 || streamed) return
+        if (together) together({ work: 0, begin: 0, end: count.tensor, chunk: address.chunk, a, b })
+        else works[0](0, count.tensor, a, b)
+      },
       table,
     }
+    const { crew } = sharing ?? {}
+    const shared = crew?.kernel({ module, memory, address }, works, instance)
+    const together = crew && shared && ((job: Job) => crew.run(shared, job))
     return instance
   }
 
-  private writeRecords(buffer: ArrayBuffer, at: number): void {
+  private writeRecords(buffer: ArrayBufferLike, at: number): void {
     const { recordBytes } = this.compiled.tables
     const words = new Uint32Array(buffer)
     const next = { first: 0, rowFirst: 0, columnFirst: 0 }
@@ -255,9 +237,12 @@ export class WasmKernel implements Kernel {
   }
 }
 
-function reserve(pages: number): WebAssembly.Memory {
+/** Low and high words. */
+const keyOf = (seed: number): [number, number] => [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0]
+
+function reserve(pages: number, shared: boolean): WebAssembly.Memory {
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages })
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared })
   } catch (cause) {
     const message = `no memory is left for the ${Math.ceil(pages / 16)} MiB that the state needs`
     throw new AsktellError('OVERLOADED', message, { cause })

@@ -56,7 +56,10 @@ export function moduleOf(key: string, request: Request): WebAssembly.Module {
 function generate(request: Request): Uint8Array {
   generator ??= new SyncThread(new URL('./generator.js', import.meta.url), LONGEST_WAIT)
   const reply = generator.call(request)
-  if (!reply) generator = undefined
+  if (!reply) {
+    void generator.worker.terminate()
+    generator = undefined
+  }
   if (!reply || 'failure' in reply)
     throw new Error(`the module of a rule could not be generated: ${reply?.failure ?? 'no answer'}`)
   clearTimeout(idle)

@@ -8,17 +8,22 @@ import type { Expr, Lanes } from './lanes.js'
 
 /**
  * Parameters of a pass: the elements [begin, end), the address of the tensor's record, and, where the elements are a
- * row of a matrix, the indices of the row and of the first element's column.
+ * row of a matrix, the indices of the row and of the first element's column; then where the totals of numbers go.
  */
-const Param = { begin: 0, end: 1, record: 2, row: 3, column: 4 } as const
+const Param = { begin: 0, end: 1, record: 2, row: 3, column: 4, totals: 5 } as const
+const PARAMS = 6
 
-/** The packed slots that a pass loads and stores, by their numbers. */
-export type Touched = { loads: number[]; stores: number[] }
+/** The reductions of a pass that are numbers, in the order of their totals. */
+export const numbersOf = ({ reductions }: Pass): readonly Reduce[] =>
+  reductions.filter(({ domain }) => domain === 'global' || domain === 'scalar')
+
+/** What a pass loads and stores of what is in memory by parts, by number, and whether it has to go part by part. */
+export type Touched = { loads: number[]; stores: number[]; byPart: boolean }
 
 /** Adds the function of a pass to the module. */
 export function addPass(code: Code, pass: Pass, variant: Variant, name: string): Touched {
   const { b, m, get, set, int } = code
-  const frame = new Frame(5)
+  const frame = new Frame(PARAMS)
   // Offsets in bytes of the current element and of the loop's end.
   const at = frame.local(b.i32)
   const end = frame.local(b.i32)
@@ -36,7 +41,8 @@ export function addPass(code: Code, pass: Pass, variant: Variant, name: string):
         add: (value: Expr) => set(local, code.number.binary(join, load(), value)),
       }
     })
-  const statements = [...totals.map(({ start }) => start), set(at, code.multiply(get(Param.begin), int(code.bytes)))]
+  const first = firstOf(code, pass)
+  const statements = [...totals.map(({ start }) => start), set(at, code.multiply(first(), int(code.bytes)))]
   const loaded = new Set<string>()
   for (const lanes of [code.vector, code.scalar]) {
     const loop = new Loop(code, lanes, pass, variant, frame, () => get(at), loaded)
@@ -45,7 +51,7 @@ export function addPass(code: Code, pass: Pass, variant: Variant, name: string):
     loop.store()
     const whole = m.i32.and(m.i32.sub(get(Param.end), get(Param.begin)), int(-lanes.width))
     statements.push(
-      set(end, code.multiply(code.add(get(Param.begin), whole), int(code.bytes))),
+      set(end, code.multiply(code.add(first(), whole), int(code.bytes))),
       ...loop.before,
       code.until(at, end, [...loop.body, set(at, code.add(get(at), int(lanes.bytes)))]),
       ...totals.flatMap(({ add }, i) => sums[i]().map(add)),
@@ -56,14 +62,26 @@ export function addPass(code: Code, pass: Pass, variant: Variant, name: string):
       const value = code.scalar.splat(finish(m, reduce, load(), code.count(reduce, record)))
       statements.push(code.scalar.store(code.element(nodeLocation(reduce), get(Param.row), code.bytes), value))
     } else {
-      const joined = code.number.binary(REDUCTIONS[reduce.fn].join, code.loadNumber(reduce, record), load())
-      statements.push(code.storeNumber(reduce, joined, record))
+      statements.push(m.f64.store(8 * numbersOf(pass).indexOf(reduce), 8, get(Param.totals), load()))
     }
   }
-  m.addFunction(name, b.createType([b.i32, b.i32, b.i32, b.i32, b.i32]), b.none, frame.vars, code.block(statements))
+  m.addFunction(
+    name,
+    b.createType(Array.from({ length: PARAMS }, () => b.i32)),
+    b.none,
+    frame.vars,
+    code.block(statements),
+  )
   const numbers = (has: { has(location: string): boolean }) =>
-    [...code.packed.keys()].filter((i) => has.has(code.packed[i]))
-  return { loads: numbers(loaded), stores: numbers(pass.stores) }
+    [...code.parts.keys()].filter((i) => has.has(code.parts[i]))
+  const [loads, stores] = [numbers(loaded), numbers(pass.stores)]
+  return { loads, stores, byPart: (code.streamed && pass.domain === 'tensor') || loads.length + stores.length > 0 }
+}
+
+/** The first element, counted from that of the part where all tensors are in memory by parts: byte offsets stay small. */
+function firstOf(code: Code, { domain }: Pass): () => Expr {
+  const begin = () => code.get(Param.begin)
+  return code.streamed && domain === 'tensor' ? () => code.m.i32.sub(begin(), code.address('origin')) : begin
 }
 
 /** The loop of a pass over lanes of one width: what is done once before it, and its body. */
@@ -192,9 +210,10 @@ class Loop implements Arguments {
     const pointer = this.frame.local(b.i32)
     this.pointers.set(location, pointer)
     const origin = () => this.code.multiply(this.code.address('origin'), int(this.code.bytes))
-    const isPacked = this.code.packed.includes(location)
-    const address = isPacked ? m.i32.sub(this.code.address(location), origin()) : this.code.address(location)
-    const shift = () => this.code.multiply(m.i32.sub(get(Param.column), get(Param.begin)), int(columnBytes))
+    const isFromOrigin = !this.code.streamed && this.code.parts.includes(location)
+    const address = isFromOrigin ? m.i32.sub(this.code.address(location), origin()) : this.code.address(location)
+    const first = firstOf(this.code, this.pass)
+    const shift = () => this.code.multiply(m.i32.sub(get(Param.column), first()), int(columnBytes))
     this.before.push(set(pointer, columnBytes ? this.code.add(address, shift()) : address))
     return pointer
   }

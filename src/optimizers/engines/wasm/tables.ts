@@ -25,6 +25,8 @@ export class TableLayout {
   readonly recordBytes: number
   /** Names of the i32 globals that an instance gets: addresses, and what else the manifest decides. */
   readonly imports: readonly string[]
+  /** Locations that have a value for each element. */
+  readonly tensors: readonly string[]
 
   constructor(plan: Plan, program: Program) {
     const { nodes, fields } = plan.graph
@@ -47,8 +49,15 @@ export class TableLayout {
     this.record = new Map(record.map((key, i) => [key, ENTRIES + 8 * i]))
     this.tableBytes = 8 * table.length
     this.recordBytes = ENTRIES + 8 * record.length
+    const isTensor = ([, { kind }]: (typeof slots)[number]) => kind === 'tensor'
+    this.tensors = [
+      ...['x', 'g', ...(program.source.inputs ?? [])],
+      ...slots.filter(isTensor).map(([name]) => name),
+      ...fields.map(({ location }) => location),
+      ...[...plan.scratch].filter(([, domain]) => domain === 'tensor').map(([location]) => location),
+    ]
     this.imports = [
-      ...['table', 'records', 'records end', 'elements', 'row bytes', 'column bytes'],
+      ...['table', 'records', 'records end', 'elements', 'row bytes', 'column bytes', 'chunk', 'totals'],
       ...['x', 'g', ...(program.source.inputs ?? [])],
       ...slots.filter(([, { kind }]) => kind === 'tensor' || isFactor(kind)).map(([name]) => name),
       ...fields.map(({ location }) => location),
