@@ -198,7 +198,7 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 
 export const method = defineMethod<Config, State>({
   id: 'auto',
-  version: 2,
+  version: 3,
   stateVersion: 2,
   family: 'bayes',
   title: 'Automatic choice of a method',
@@ -222,6 +222,7 @@ export const method = defineMethod<Config, State>({
     unsolicited: 'accept',
     invariances: [],
     heavy: true,
+    warmStart: true,
   },
   recipes: [
     { problem: 'branin', maxEvaluations: 40, target: 0.398 },

@@ -117,12 +117,13 @@ function climb(
   const continuous = axes.map(({ size }) => size === Number.POSITIVE_INFINITY)
   const discrete = axes.flatMap(({ size }, i) => (!continuous[i] && size > 1 ? [i] : []))
   const options = { maxEvaluations, tolerance: 1e-3, progress: 1e-6, firstStep: 0.1 }
+  const activeAt = (u: Float64Array) => encoding.encode(encoding.decode(u)).active
   let points = [...starts]
   for (let round = 0; round < ROUNDS; round++) {
     if (continuous.includes(true))
       points = minimizeTogether(
         points.map((u) => {
-          const { active } = encoding.encode(encoding.decode(u))
+          const active = activeAt(u)
           const free = (i: number) => continuous[i] && active[i]
           const low = u.map((v, i) => (free(i) ? 0 : v))
           const high = u.map((v, i) => (free(i) ? 1 : v))
@@ -134,15 +135,23 @@ function climb(
             .map(({ value, gradient }) => ({ value: -value, gradient: gradient.map((g) => -g) })),
       ).map(({ x }) => x)
     let moved = false
+    const active = points.map(activeAt)
     for (const axis of discrete) {
-      const groups = points.map((u) => [u, ...alternatives(encoding, u, axis, rng).map(rounded).filter(allowed)])
+      // Of a coordinate that does not exist at a point every alternative is the point itself.
+      const groups = points.map((u, k) =>
+        active[k][axis] ? [u, ...alternatives(encoding, u, axis, rng).map(rounded).filter(allowed)] : [u],
+      )
+      if (groups.every(({ length }) => length === 1)) continue
       const values = acquisition.values(groups.flat())
       let at = 0
-      points = groups.map((group) => {
+      points = groups.map((group, k) => {
         let best = 0
         for (let i = 1; i < group.length; i++) if (values[at + i] > values[at + best]) best = i
         at += group.length
-        moved ||= best > 0
+        if (best > 0) {
+          moved = true
+          active[k] = activeAt(group[best])
+        }
         return group[best]
       })
     }

@@ -4,9 +4,11 @@ import { planFor } from '../../../src/blackbox/auto/choose.js'
 import { evaluate, fitQuadratic, minimizeQuadratic } from '../../../src/blackbox/auto/quadratic.js'
 import { learn, propose, startRegion, type Told } from '../../../src/blackbox/auto/trust-region.js'
 import type { Run } from '../../../src/core/method.js'
-import type { Event, Query } from '../../../src/core/query.js'
+import type { Event, Point, Query } from '../../../src/core/query.js'
 import { Rng, rngStream } from '../../../src/core/rng.js'
 import type { Parameter, Params, Problem } from '../../../src/core/space.js'
+import { play } from '../../conformance/harness.js'
+import { testProblem } from '../../problems/oracle.js'
 
 const floats = (d: number): Parameter[] =>
   Array.from({ length: d }, (_, i) => ({ name: `x${i}`, type: 'float', low: -5, high: 5 }))
@@ -17,6 +19,12 @@ const problemOf = (parameters: Parameter[], objectives = 1, constraints: string[
 })
 const stages = (problem: Problem, maxEvaluations?: number) =>
   planFor(problem, maxEvaluations).stages.map(({ id }) => id)
+const alternatives = problemOf([
+  { name: 'model', type: 'categorical', choices: ['line', 'bowl'] },
+  { name: 'a', type: 'float', low: -1, high: 1, condition: { parent: 'model', values: ['line'] } },
+  { name: 'x', type: 'float', low: -3, high: 3, condition: { parent: 'model', values: ['bowl'] } },
+  { name: 'y', type: 'float', low: -3, high: 3, condition: { parent: 'model', values: ['bowl'] } },
+])
 const paramsOf = (query: Query) => (query.points[0] as { params: Params }).params
 
 /** Drives the method one query at a time. `f` gives undefined for an evaluation that failed. */
@@ -63,6 +71,20 @@ describe('the choice', () => {
     expect(planFor(problemOf(floats(2), 2), 100).stages[1].config).toEqual({ populationSize: 12 })
   })
 
+  it('searches briefly where most parameters exist under conditions', () => {
+    const kind: Parameter = { name: 'kind', type: 'categorical', choices: ['a', 'b'] }
+    const under: Parameter = {
+      name: 'under',
+      type: 'int',
+      low: 1,
+      high: 9,
+      condition: { parent: 'kind', values: ['a'] },
+    }
+    const [first] = planFor(alternatives).stages
+    expect(first).toMatchObject({ id: 'gp', config: { nCandidates: 512, nStarts: 3 } })
+    expect(planFor(problemOf([...floats(2), kind, under])).stages[0].config).toEqual({})
+  })
+
   it('says with every query who asks and why, and counts what each has won', () => {
     const { queries, estimate } = drive(problemOf(floats(3)), 60, sphere)
     const members = new Set(queries.map(({ purpose }) => purpose?.split(':')[0]))
@@ -99,6 +121,26 @@ describe('turns', () => {
     // Uniform points have 25/3 + 1 + 2 in the mean: a population that knew nothing would begin there.
     const values = queries.slice(genetic).map((query) => f(paramsOf(query)))
     expect(values.reduce((sum, value) => sum + value / values.length, 0)).toBeLessThan((25 / 3 + 3) / 2)
+  })
+})
+
+describe('a batch', () => {
+  it.each([
+    ['a model with descents', problemOf(floats(2)), sphere],
+    [
+      'alternatives',
+      alternatives,
+      ({ model, a, x, y }: Params) =>
+        model === 'line' ? Math.abs(Number(a)) + 1 : (Number(x) - 1) ** 2 + Number(y) ** 2,
+    ],
+  ] as const)('goes on bit by bit after restarts in its middle: %s', (name, problem, f) => {
+    const objective = (point: Point) => f((point as { params: Params }).params)
+    const oracle = testProblem(name, { problem, optimum: 0, offers: ['value'], objective }, {})
+    const faults = ['failed', 'cancelled', 'pruned', 'infeasible'] as const
+    const [whole, broken] = [false, true].map((restart) =>
+      play(method, {}, oracle, { width: 8, maxEvaluations: 40, faults, restart }),
+    )
+    expect(broken.trace).toEqual(whole.trace)
   })
 })
 
