@@ -121,6 +121,7 @@ function facts({ needs, facts: f }, { version }) {
     ['outcome constraints', yes(f.constraints)],
     ['several open queries', yes(f.parallel)],
     ['points it did not ask for', f.unsolicited ? 'taken' : 'refused'],
+    ...(f.warmStart ? [['trials of earlier sessions', 'taken']] : []),
     ...(f.invariances.length ? [['invariances', list(f.invariances)]] : []),
     ['version', version],
   ]

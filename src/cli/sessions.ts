@@ -79,6 +79,7 @@ export function addSessionCommands(program: Command): void {
     .option('--max-evaluations <n>', 'end after so many observations', readInteger(1))
     .option('--seed <n>', 'same seed, same session', readInteger(0))
     .option('--prefetch <n>', 'suggestions made ahead, while workers evaluate', readInteger(0))
+    .option('--warm-start-from <sessions...>', 'earlier sessions, from whose trials the method begins')
     .option('--id <id>', 'id of the session')
     .option('--display-name <name>')
     .option('--task <data>', '{"description": …, "examples": [{"input": …, "expected": …}]} for text sessions')
@@ -95,6 +96,7 @@ export function addSessionCommands(program: Command): void {
         budget: options.maxEvaluations ? { maxEvaluations: options.maxEvaluations as number } : undefined,
         seed: options.seed as number | undefined,
         prefetch: options.prefetch as number | undefined,
+        warmStartFrom: options.warmStartFrom as string[] | undefined,
         id: options.id as string | undefined,
         displayName: options.displayName as string | undefined,
         task: readObject(options.task as string) as { description: string } | undefined,

@@ -5,7 +5,7 @@
 import type { z } from 'zod'
 import type { Issue } from './errors.js'
 import type { Event, Point, Query, WantKind } from './query.js'
-import type { Parameter, Problem, SpaceKind } from './space.js'
+import type { Parameter, Params, Problem, SpaceKind } from './space.js'
 import type { Tensors } from './tensor.js'
 import type { Tree } from './tree.js'
 
@@ -47,6 +47,8 @@ export type Facts = {
   transient?: boolean
   /** Steps may take milliseconds: run it in the worker pool. */
   heavy?: boolean
+  /** Whether it begins from trials of earlier sessions, where `run.earlier` has some. */
+  warmStart?: boolean
 }
 
 export type Reference = { authors: string; title: string; year: number; url?: string }
@@ -63,11 +65,16 @@ export type Recipe<C> = {
 export const ENGINES = ['wasm', 'interpreter', 'tensorflow', 'webgpu'] as const
 export type EngineId = (typeof ENGINES)[number]
 
+/** Completed trials of an earlier session, as points of this session's space, with the values that were told of them. */
+export type EarlierSession = { session: string; trials: readonly { params: Params; value: number }[] }
+
 /** What a method is given beside its state. The same for the whole life of a session, but for mutable config fields. */
 export type Run<C> = {
   readonly config: C
   readonly problem: Problem
   readonly engine: EngineId
+  /** What is known of similar tasks, each a session: one objective, of the same direction, over a search space. */
+  readonly earlier?: readonly EarlierSession[]
   /** Things derived from config, problem or state that need not survive: compiled kernels, factors. Empty after a restart. */
   readonly memo: Map<string, unknown>
 }

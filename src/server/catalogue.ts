@@ -48,6 +48,7 @@ function summarizeMethod(method: AnyMethod): ProtoMethod {
       parallel: facts.parallel,
       invariances: [...facts.invariances],
       unsolicited: facts.unsolicited === 'accept',
+      warmStart: facts.warmStart ?? false,
     },
   })
 }

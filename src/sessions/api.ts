@@ -40,6 +40,8 @@ export type SessionSpec = {
   encodings?: Encodings
   /** Suggestions made ahead, while workers evaluate; none when absent. */
   prefetch?: number
+  /** Ids of earlier sessions, whose completed trials the method begins from. */
+  warmStartFrom?: readonly string[]
 }
 
 export type SessionInfo = SessionSpec & {

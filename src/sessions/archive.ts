@@ -12,6 +12,7 @@ import { negotiate } from './negotiate.js'
 import { type Birth, type Head, headOf, packFrame, unpackFrame } from './record.js'
 import { MemoryStore } from './stores/memory.js'
 import type { Stamped } from './stores/store.js'
+import { checkEarlier } from './warm-start.js'
 
 const MAGIC = new TextEncoder().encode('ASKTELL\n')
 const PAGE = 256
@@ -76,7 +77,10 @@ export async function importFile(context: Context, chunks: AsyncIterable<Uint8Ar
 /** What the session is when it is loaded. Whoever wrote the file, it passes the checks of a new one. */
 async function tryOut(context: Context, { birth, head, snapshots, records }: Parts) {
   const { spec, settings } = birth
-  negotiate({ ...spec, ...settings, problem: problemOf(spec, settings) }, context, spec, spec.createTime)
+  const problem = problemOf(spec, settings)
+  const warmStartFrom = spec.earlier?.map(({ session }) => session)
+  negotiate({ ...spec, ...settings, problem, warmStartFrom }, context, spec, spec.createTime)
+  checkEarlier(spec)
   const store = new MemoryStore()
   await store.write([{ session: 'trial', spec: packFrame(birth), head: packFrame(head), records }])
   for (const snapshot of snapshots) await store.write([{ session: 'trial', snapshot }])

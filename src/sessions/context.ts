@@ -73,5 +73,8 @@ export type Context = {
 export const openHost = ({ catalogue, inline, pool }: Context, setup: Setup): Promise<Host> =>
   (catalogue.method(setup.method).facts.heavy ? pool : inline).open(setup)
 
-export const notFound = (id: string): AsktellError =>
-  new AsktellError('SESSION_NOT_FOUND', `there is no session "${id}"`)
+/** `path`: of the field that named it. */
+export function notFound(id: string, path?: string): AsktellError {
+  const message = `there is no session "${id}"`
+  return new AsktellError('SESSION_NOT_FOUND', message, { issues: path ? [{ path, message }] : [] })
+}

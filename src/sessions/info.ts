@@ -6,9 +6,10 @@ import type { Enums } from './filter.js'
 import type { Spec } from './negotiate.js'
 import type { Head } from './record.js'
 
-/** Without the bulk of start values, which nobody wants back. */
+/** Without the bulk of start values and earlier trials, which nobody wants back. */
 export function withoutInitial(spec: Spec): Spec {
   const { space } = spec.problem
+  if (spec.earlier) return { ...spec, earlier: spec.earlier.map(({ session }) => ({ session, trials: [] })) }
   if (space.kind !== 'tensors' || !space.initial) return spec
   return { ...spec, problem: { ...spec.problem, space: { ...space, initial: undefined } } }
 }
@@ -16,7 +17,7 @@ export function withoutInitial(spec: Spec): Spec {
 /** With an empty state hash. */
 export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...head }: Head): SessionInfo {
   const { method, pruner, durability, resolver, seed, lease, offers, encodings, prefetch } = spec
-  const { createTime, forkedFrom } = spec
+  const { createTime, forkedFrom, earlier } = spec
   const { space: _space, ...shown } = settings
   return {
     id,
@@ -30,6 +31,7 @@ export function toInfo(id: string, spec: Spec, { settings, journalBytes: _, ...h
     offers,
     encodings,
     prefetch,
+    warmStartFrom: earlier?.map(({ session }) => session),
     createTime,
     forkedFrom,
     ...shown,

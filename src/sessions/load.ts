@@ -7,6 +7,7 @@ import type { Settings, Spec } from './negotiate.js'
 import { type Birth, type Entry, entryOf, type Head, intact, unpackFrame } from './record.js'
 import { Session, type SessionTree } from './session.js'
 import type { Store } from './stores/store.js'
+import { earlierIn } from './warm-start.js'
 
 const PAGE = 256
 
@@ -102,7 +103,8 @@ export async function openSession(
       `the state is of another version of ${method.id}, which has no way to read it`,
     )
   const { method: state, stateVersion } = tree ?? {}
-  const setup = { method: method.id, config: settings.config, problem, engine, seed, state, stateVersion }
+  const earlier = earlierIn(spec, settings)
+  const setup = { method: method.id, config: settings.config, problem, engine, seed, earlier, state, stateVersion }
   const session = new Session(spec, settings, method, await openHost(context, setup), pruner)
   if (tree) session.restore(tree)
   return session

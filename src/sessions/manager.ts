@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto'
 import type { Analysis } from '../blackbox/analysis/analysis.js'
 import { type AnalysisRequest, planOf } from '../blackbox/analysis/request.js'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
-import type { Estimate } from '../core/method.js'
+import type { EarlierSession, Estimate } from '../core/method.js'
 import type { Observation } from '../core/query.js'
 import { mutableFields, parseConfig } from '../core/schema.js'
+import type { Problem } from '../core/space.js'
 import type { Tensors } from '../core/tensor.js'
 import { Actor } from './actor.js'
 import type {
@@ -39,6 +40,7 @@ import type { Op, Session, SessionTree } from './session.js'
 import { type Step, stepWork, unslim } from './step.js'
 import { LEDGER } from './stores/store.js'
 import { illFormed } from './validate.js'
+import { takeOver } from './warm-start.js'
 import { watch } from './watch.js'
 
 const ID = /^[\w.~:-]{1,200}$/
@@ -78,7 +80,9 @@ export class SessionManager implements Sessions {
     const body = digest('create', { request, id: options.id })
     const { answer } = await this.once.run(options.requestId, body, async () => {
       const time = this.context.clock()
-      const { spec, settings } = negotiate(request, this.context, this.defaults, time)
+      const { settings, ...negotiated } = negotiate(request, this.context, this.defaults, time)
+      const earlier = await this.earlier(request.warmStartFrom ?? [], negotiated.spec.problem)
+      const spec: Spec = earlier.length > 0 ? { ...negotiated.spec, earlier } : negotiated.spec
       return this.begin(options, body, async () => {
         const session = await openSession(this.context, spec, settings)
         const op: Op = { op: 'create' }
@@ -91,6 +95,19 @@ export class SessionManager implements Sessions {
       })
     })
     return answer
+  }
+
+  /** What a new session takes over from earlier ones. Throws, located, where that is nothing. */
+  private earlier(ids: readonly string[], problem: Problem): Promise<EarlierSession[]> {
+    return Promise.all(
+      ids.map(async (id, i) => {
+        const path = `warmStartFrom[${i}]`
+        const actor = await this.actor(id).catch((error) => {
+          throw error.reason === 'SESSION_NOT_FOUND' ? notFound(id, path) : error
+        })
+        return actor.read((session) => takeOver(id, session, problem, path))
+      }),
+    )
   }
 
   /** Gives a session that exists in memory its place in the store, and its answer one in the ledger. */

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { checkFeasible } from '../blackbox/space/feasible.js'
 import { isLossy, LOSSY } from '../core/encodings/index.js'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
-import { type AnyMethod, checkSuitable, type Run } from '../core/method.js'
+import { type AnyMethod, checkSuitable, type EarlierSession, type Run } from '../core/method.js'
 import type { AnyPruner } from '../core/pruner.js'
 import { WANT_KINDS } from '../core/query.js'
 import { parseConfig } from '../core/schema.js'
@@ -12,6 +12,7 @@ import { elements } from '../core/tensor.js'
 import type { Budget, Durability, Encodings, SessionSpec } from './api.js'
 import type { Context, Limits } from './context.js'
 import { illFormed } from './validate.js'
+import { checkWarmStart } from './warm-start.js'
 
 const MOST_PREFETCHED = 1000
 
@@ -30,6 +31,8 @@ export type Spec = {
   offers?: readonly string[]
   encodings?: Encodings
   prefetch?: number
+  /** The trials themselves, so that the session goes on without those that they came from. */
+  earlier?: readonly EarlierSession[]
   createTime: number
   forkedFrom?: { id: string; revision: number }
 }
@@ -107,6 +110,7 @@ export function negotiate(
   refuse('METHOD_UNSUITABLE', checkOffers(request, method, config, problem))
   refuse('INVALID_ARGUMENT', checkPrefetch(request.prefetch, method))
   refuse('INVALID_ARGUMENT', checkEncodings(request.encodings, method, config, problem))
+  checkWarmStart(request.warmStartFrom, method, problem)
 
   let pruner: Spec['pruner']
   if (request.pruner) {

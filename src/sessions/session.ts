@@ -32,6 +32,7 @@ import type { Settings, Spec } from './negotiate.js'
 import { evaluates, type Open, Queries, type QueriesTree, RESOLVER } from './queries.js'
 import { ToldPoints } from './told-points.js'
 import { checkObservation, checkPoint, illFormed } from './validate.js'
+import { describeEarlier, earlierIn } from './warm-start.js'
 
 export type Told = Observation & { point?: Point }
 
@@ -95,6 +96,9 @@ export class Session {
 
   get problem(): Problem {
     return problemOf(this.spec, this.settings)
+  }
+  private get earlier() {
+    return earlierIn(this.spec, this.settings)
   }
   private get prunerRun(): PrunerRun<unknown> {
     return { config: this.spec.pruner?.config, direction: this.problem.objectives[0].direction }
@@ -236,7 +240,7 @@ export class Session {
     this.updateTime = time
     const applied: Applied = { events: [], queries: [] }
     const before = this.phase.state
-    if (op.op === 'create') this.log(applied, { type: 'created' })
+    if (op.op === 'create') this.log(applied, { type: 'created', message: describeEarlier(this.earlier) })
     else if (op.op === 'step') await this.step(op, applied)
     else if (op.op === 'prefetch') await this.prefetch()
     else if (op.op === 'report') await this.report(op, applied)
@@ -526,6 +530,7 @@ export class Session {
       problem: this.problem,
       engine,
       seed: seedOf(seed, this.generation),
+      earlier: this.earlier,
     })
     if (this.phase.by === 'method') this.phase = { state: 'running', by: '', message: '' }
     this.dry = null
@@ -713,7 +718,7 @@ export class Session {
    */
   async hash(): Promise<string> {
     const { pruner, resolver, engine } = this.spec
-    const { problem } = this
+    const { problem, earlier } = this
     const tree = {
       method: [this.method.id, this.method.version, engine],
       problem,
@@ -731,6 +736,7 @@ export class Session {
       made: this.made,
       pruning: this.pruning,
       ...(this.generation > 0 && { generation: this.generation }),
+      ...(earlier && { earlier }),
     } as unknown as Tree
     return createHash('sha256')
       .update(encodeTree(tree))

@@ -28,8 +28,9 @@ export class Driver {
     problem: Problem,
     config: unknown = {},
     seed = 0,
+    earlier?: Run<unknown>['earlier'],
   ) {
-    this.run = { config: parseConfig(method.config, config), problem, engine: 'interpreter', memo: new Map() }
+    this.run = { config: parseConfig(method.config, config), problem, engine: 'interpreter', earlier, memo: new Map() }
     this.state = method.init(this.run, seed)
   }
   step(...events: Event[]): Outcome<Tree> {

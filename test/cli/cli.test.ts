@@ -46,6 +46,10 @@ describe('asktell', () => {
     const trials = await asktell('trials', 'first')
     expect(trials.stdout.split('\n')[0]).toMatch(/^TRIAL +STATE +VALUE +PARAMS$/)
     expect((await json('sessions', '--filter', 'method = "tpe"'))[0].name).toBe('sessions/first')
+    const more = ['-m', 'gp', '--space', SPACE, '--warm-start-from', 'first', '--id', 'next']
+    expect((await json('create', ...more)).warmStartFrom).toEqual(['sessions/first'])
+    const { params } = (await json('estimate', 'first')).points[0].point
+    expect((await json('ask', 'next')).queries[0].points[0].params).toEqual(params)
   })
 
   it('analyzes a session and draws it', async () => {

@@ -294,6 +294,34 @@ def test_statuses_unsolicited_and_enqueued_points(client):
     assert session.ask(enqueue=[{"x": 0.5}]).queries[0].params == {"x": 0.5}
 
 
+def test_warm_start_from_earlier_sessions(client):
+    def loss(point):
+        return (np.log10(point["lr"]) + 3) ** 2 + (point["optimizer"] == "sgd")
+
+    space = {"lr": SPACE["lr"], "optimizer": SPACE["optimizer"]}
+    earlier = asktell.minimize(loss, space, max_evaluations=15, client=client, seed=1, progress=False)
+    session = client.create_session("gp", space, seed=2, warm_start_from=[earlier.session])
+    twin = client.create_session("gp", space, seed=2, warm_start_from=[earlier.session.id])
+    assert session.info.warm_start_from == (earlier.session.name,)
+    study = asktell.study.create_study(sampler="gp", space=space, client=client, warm_start_from=[earlier.session])
+    assert study.session.info.warm_start_from == (earlier.session.name,)
+    again = asktell.minimize(
+        loss, space, method="gp-bo", max_evaluations=3, client=client, progress=False, warm_start_from=[earlier.session]
+    )
+    assert again.best_value <= earlier.best_value
+    earlier.session.delete()
+    for of in (session, twin, study.session):
+        (query,) = of.ask()
+        assert query.params == earlier.best_params
+
+    with pytest.raises(asktell.NotFound, match="earlier") as gone:
+        client.create_session("gp", space, warm_start_from=[session.name, "earlier"])
+    assert [issue.path for issue in gone.value.issues] == ["session.warm_start_from[1]"]
+    with pytest.raises(asktell.InvalidArgument, match="sobol takes no trials"):
+        client.create_session("sobol", space, warm_start_from=[session.name])
+    assert client.describe("gp").facts.warm_start and not client.describe("sobol").facts.warm_start
+
+
 def test_update_fork_export_import_delete(client, tmp_path):
     session = client.create_session("adam", {"x": np.ones(3)}, config={"learningRate": 0.1})
     step = session.ask()

@@ -35,6 +35,8 @@ export type CreateOptions = {
   encodings?: { gradients?: readonly Lossy[]; parameters?: readonly Lossy[]; density?: number }
   /** Suggestions made ahead, while workers evaluate, so that an ask finds them ready. Each was made without what was told since. */
   prefetch?: number
+  /** Earlier sessions of similar tasks, or their names or ids: the method begins from their completed trials. */
+  warmStartFrom?: readonly (Session | string)[]
   displayName?: string
   /** Id of the session; the server picks one when absent. */
   id?: string
@@ -42,6 +44,9 @@ export type CreateOptions = {
 
 const DIRECTIONS = { minimize: Direction.MINIMIZE, maximize: Direction.MAXIMIZE }
 const isMessage = (space: Space | SearchSpace): space is Space => '$typeName' in space
+
+/** The resource name of a session that is given by name or id. */
+const nameOf = (name: string): string => (name.startsWith('sessions/') ? name : `sessions/${name}`)
 
 /** A connection to an asktell server. One serves any number of sessions. */
 export class Client {
@@ -78,6 +83,7 @@ export class Client {
           density: options.encodings.density,
         },
         prefetch: options.prefetch,
+        warmStartFrom: options.warmStartFrom?.map((of) => nameOf(typeof of === 'string' ? of : of.name)),
       },
     })
     return new Session(this.transport, info.name, info)
@@ -85,7 +91,7 @@ export class Client {
 
   /** A handle of an existing session, by name or id. Not checked before the first call. */
   session(name: string): Session {
-    return new Session(this.transport, name.startsWith('sessions/') ? name : `sessions/${name}`)
+    return new Session(this.transport, nameOf(name))
   }
 
   /** All sessions, page by page. `filter` such as 'method = "tpe" AND state = RUNNING'. */

@@ -63,6 +63,26 @@ describe('spaces and queries', () => {
     )
   })
 
+  it('begins a session from earlier ones, which may be gone then', async () => {
+    const earlier = await minimize(loss, space, { maxEvaluations: 12, client, seed: 1, progress: false })
+    const of = { method: 'gp', space, direction: 'minimize', seed: 2 } as const
+    const session = await client.createSession({ ...of, warmStartFrom: [earlier.session] })
+    expect((await session.get()).warmStartFrom).toEqual([earlier.session.name])
+    await earlier.session.delete()
+    const { queries } = await session.ask()
+    expect(queries[0].points[0].params).toEqual(earlier.params)
+    await expect(client.createSession({ ...of, warmStartFrom: [session.name, 'gone'] })).rejects.toMatchObject({
+      reason: 'SESSION_NOT_FOUND',
+      issues: [{ path: 'session.warm_start_from[1]' }],
+    })
+    await expect(client.createSession({ ...of, method: 'random', warmStartFrom: [session] })).rejects.toMatchObject({
+      reason: 'METHOD_UNSUITABLE',
+      issues: [{ path: 'session.warm_start_from' }],
+    })
+    expect((await client.describe('gp')).facts?.warmStart).toBe(true)
+    expect((await client.describe('random')).facts?.warmStart).toBe(false)
+  })
+
   it('analyzes the trials of a session', async () => {
     const session = await client.createSession({ method: 'random', space, direction: 'minimize', seed: 1 })
     const { queries } = await session.ask(24)

@@ -10,6 +10,9 @@
 import type { Acquisition } from './search.js'
 import type { Surrogate } from './surrogate.js'
 
+/** Whatever has a mean and a variance at points. */
+export type Predictor = Pick<Surrogate, 'predict'>
+
 const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI)
 
 /** K above for t >= 1. This many terms give all digits (measured against 20,000). */
@@ -61,7 +64,7 @@ export function logExpectedImprovement(mean: number, deviation: number, best: nu
 type Pointwise = (mean: number, deviation: number) => { value: number; dMean: number; dDeviation: number }
 
 /** Such a worth under the model, with gradients in its ordered coordinates. */
-export function pointwiseOver(model: Surrogate, worth: Pointwise): Acquisition {
+export function pointwiseOver(model: Predictor, worth: Pointwise): Acquisition {
   return {
     values: (points) =>
       model.predict(points, false).map(({ mean, variance }) => worth(mean, Math.sqrt(variance)).value),
@@ -76,5 +79,5 @@ export function pointwiseOver(model: Surrogate, worth: Pointwise): Acquisition {
 }
 
 /** Log expected improvement below `incumbent` under the model. */
-export const improvementOver = (incumbent: number, model: Surrogate): Acquisition =>
+export const improvementOver = (incumbent: number, model: Predictor): Acquisition =>
   pointwiseOver(model, (mean, deviation) => logExpectedImprovement(mean, deviation, incumbent))

@@ -5,11 +5,12 @@
 import type { Params } from '../../core/space.js'
 import { Covariance, type KernelKind } from './covariance.js'
 import { type Row, standardization, standardized, subset } from './data.js'
-import { defaultTheta } from './fit.js'
+import { defaultTheta, rhoOf } from './fit.js'
 import type { LengthPrior } from './lengths.js'
 import { type OutcomeTransform, type Transform, transformed, transformOf } from './outcome.js'
 import { type Datum, fitProcess, type PriorMean, Process } from './process.js'
 import type { Dimensions, Theta } from './surrogate.js'
+import { combined, spreads, type Trend } from './tasks.js'
 
 /** A told trial; the value is NaN where it was infeasible. The gradient is that in unit coordinates, ordered ones only. */
 export type Trial = Row & {
@@ -27,8 +28,8 @@ export type Trial = Row & {
 
 /** Which number of a trial a process models: the objective, constraint i, or the logarithm of the cost. */
 export type Channel = 'objective' | 'cost' | number
-/** Units and hyperparameters of one process. */
-export type Fit = { center: number; scale: number; theta: Theta }
+/** Units and hyperparameters of one process, and what the means of earlier sessions are multiplied by in it. */
+export type Fit = { center: number; scale: number; theta: Theta; factors?: Float64Array }
 export type Beliefs = { fits: readonly Fit[]; processes: readonly Process[] }
 
 export type ModelOptions = {
@@ -40,6 +41,8 @@ export type ModelOptions = {
   /** What becomes of values of the objective before they are standardized; nothing when absent. Told gradients don't follow. */
   outcome?: OutcomeTransform
   lengths?: LengthPrior
+  /** Models of earlier sessions, for the objective. */
+  tasks?: readonly Trend[]
 }
 
 /** Evaluations of the likelihood per fit. */
@@ -80,17 +83,32 @@ export function fitChannels(
   options: ModelOptions,
   last: readonly Fit[] | undefined,
 ): Fit[] {
-  const { kind, prior, noise, maxRows, lengths } = options
+  const { kind, prior, noise, maxRows, lengths, tasks = [] } = options
   const d = dimensions.ordered.length + dimensions.unordered.length
   const transform = outcomeOf(trials, options, trials.length)
   return channels.map((channel, i) => {
     const rows = subset(rowsOf(trials, channel, transform), maxRows) as Trial[]
     const units = standardization(rows)
     const known = channel === 'objective' && noise !== undefined ? { noise: (noise / units.scale) ** 2 } : {}
-    const starts = [defaultTheta(d, { lengths }), ...(last ? [last[i].theta] : [])]
+    const means = channel === 'objective' ? tasks : []
+    const extras = { tasks: means.length, lengths }
+    const starts = [defaultTheta(d, extras), ...(last ? [last[i].theta] : [])]
+    if (means.length) {
+      const alone = defaultTheta(d, extras)
+      rhoOf(alone, d, extras).fill(0)
+      starts.push(alone)
+    }
+    const data = dataOf(rows, units)
+    const spread = spreads(
+      means,
+      data.map(({ u }) => u),
+    )
+    const scaled = means.map((mean, t) => combined([mean], [1 / spread[t]]))
     const kernel = (theta: Theta) => new Covariance(kind, dimensions, theta)
-    const fit = { kernel, prior, maxEvaluations: FIT_EVALUATIONS, lengths, ...known }
-    return { ...units, theta: fitProcess(dataOf(rows, units), starts, fit) }
+    const fit = { kernel, prior, maxEvaluations: FIT_EVALUATIONS, lengths, tasks: scaled, ...known }
+    const theta = fitProcess(data, starts, fit)
+    if (!means.length) return { ...units, theta }
+    return { ...units, theta, factors: rhoOf(theta, d, extras).map((rho, t) => rho / spread[t]) }
   })
 }
 
@@ -103,11 +121,13 @@ export function condition(
   fits: readonly Fit[],
   fitted = trials.length,
 ): Beliefs {
-  const { kind, prior, maxRows } = options
+  const { kind, prior, maxRows, tasks = [] } = options
   const transform = outcomeOf(trials, options, fitted)
   const processes = channels.map((channel, i) => {
     const rows = subset(rowsOf(trials, channel, transform), maxRows) as Trial[]
-    return new Process(new Covariance(kind, dimensions, fits[i].theta), dataOf(rows, fits[i]), prior)
+    const { theta, factors } = fits[i]
+    const trend = factors && combined(tasks, factors)
+    return new Process(new Covariance(kind, dimensions, theta), dataOf(rows, fits[i]), prior, undefined, trend)
   })
   return { fits, processes }
 }

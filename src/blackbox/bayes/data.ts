@@ -7,7 +7,7 @@ export type Row = { u: Float64Array; value: number; noise: number }
 const MAX_NOISE = 1e6
 
 /** At most `limit` of the rows: the best quarter of that, and of the others evenly spaced ones, in their order. */
-export function subset(rows: readonly Row[], limit: number): readonly Row[] {
+export function subset<R extends Pick<Row, 'value'>>(rows: readonly R[], limit: number): readonly R[] {
   if (rows.length <= limit) return rows
   const order = rows.map((_, i) => i).sort((a, b) => rank(rows[a]) - rank(rows[b]) || a - b)
   const best = Math.floor(limit / 4)
@@ -15,7 +15,7 @@ export function subset(rows: readonly Row[], limit: number): readonly Row[] {
   const spaced = Array.from({ length: limit - best }, (_, i) => rest[Math.floor((i * rest.length) / (limit - best))])
   return [...order.slice(0, best), ...spaced].sort((a, b) => a - b).map((i) => rows[i])
 }
-const rank = ({ value }: Row) => (Number.isNaN(value) ? Number.MAX_VALUE : value)
+const rank = ({ value }: Pick<Row, 'value'>) => (Number.isNaN(value) ? Number.MAX_VALUE : value)
 
 /** Mean and standard deviation of the told values; safe where their squares or differences overflow. */
 export function standardization(rows: readonly Row[]): { center: number; scale: number } {

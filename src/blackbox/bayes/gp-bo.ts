@@ -5,12 +5,17 @@
  *
  * - Trials whose fidelity, condition or task is not the one that counts inform through the kernel; the worth of a design
  *   is its mean at the top fidelity, over the conditions by their weights, or on the target task.
+ * - Earlier sessions are tasks beside this one (tasks.ts). Their best trials are asked first, and half as many space-filling
+ *   ones; then a model with the tasks and one without them take turns, so that earlier sessions that mislead cost no more
+ *   than half of the evaluations.
  * - Pending points are drawn from the posterior, several times, with the same numbers for a whole batch.
  */
 import type { Estimate } from '../../core/method.js'
 import type { Quantity } from '../../core/query.js'
 import type { Params, Problem, SearchSpace } from '../../core/space.js'
+import { workspace } from '../linalg/linalg.js'
 import { sobolSequence } from '../sampling/sobol.js'
+import type { Encoding } from '../space/encoding.js'
 import { signOf } from '../space/progress.js'
 import { logNormalCdf } from './acquisition.js'
 import {
@@ -26,10 +31,14 @@ import { acquisitionIn, type Config, check, config, designer, hasTarget } from '
 import { gumbelMinima, MINIMA } from './mes.js'
 import { search } from './search.js'
 import { type Scene, sequentialMethod } from './sequential.js'
+import type { Dimensions } from './surrogate.js'
+import { earlierMeans, type Trend } from './tasks.js'
 import { bestTrial, isFeasible, trialEstimate } from './trials.js'
 import * as worth from './worth.js'
 
-type State = { rows: number; fits: Fit[] }
+type Fitted = { rows: number; fits: Fit[] }
+/** Where there are earlier sessions also the fits of this session alone, and how many suggestions came. */
+type State = Fitted & { alone?: Fitted; turns?: number }
 type GpScene = Scene<Config, State>
 
 const MAX_ASCENT = 20
@@ -51,15 +60,27 @@ const modelOf = ({ kernel, noise, maxRows, outcomeTransform, lengthPrior }: Conf
 })
 
 /** The processes of the trials so far, their hyperparameters fitted again when it is time. */
-function beliefsOf({ run, own, trials, dimensions }: GpScene, refit: boolean): Beliefs {
+function beliefsOf({ run, own, trials, encoding, dimensions }: GpScene, refit: boolean, alone = false): Beliefs {
   const { config } = run
   const channels = channelsOf(config, run.problem)
-  const due = own.rows === 0 || trials.length >= Math.max(own.rows + 1, Math.ceil(own.rows * config.refitGrowth))
+  const options = { ...modelOf(config), tasks: alone ? [] : tasksOf(run, encoding, dimensions) }
+  const fitted: Fitted = alone ? (own.alone ??= { rows: 0, fits: [] }) : own
+  const { rows } = fitted
+  const due = rows === 0 || trials.length >= Math.max(rows + 1, Math.ceil(rows * config.refitGrowth))
   if (refit && due) {
-    own.fits = fitChannels(trials, channels, dimensions, modelOf(config), own.rows ? own.fits : undefined)
-    own.rows = trials.length
+    fitted.fits = fitChannels(trials, channels, dimensions, options, rows ? fitted.fits : undefined)
+    fitted.rows = trials.length
   }
-  return condition(trials, channels, dimensions, modelOf(config), own.fits, own.rows)
+  return condition(trials, channels, dimensions, options, fitted.fits, fitted.rows)
+}
+
+function tasksOf({ config, problem, earlier = [], memo }: GpScene['run'], encoding: Encoding, dimensions: Dimensions) {
+  const known = memo.get('gp-bo tasks') as Trend[] | undefined
+  if (known) return known
+  const { outcome, lengths } = modelOf(config)
+  const tasks = earlierMeans(workspace(), encoding, dimensions, earlier, signOf(problem), { outcome, lengths })
+  memo.set('gp-bo tasks', tasks)
+  return tasks
 }
 
 /** Log probability that all constraints hold. */
@@ -133,9 +154,10 @@ function worthOf(scene: GpScene, beliefs: Beliefs, worlds: readonly worth.World[
 }
 
 function suggest(scene: GpScene, count: number): Params[] {
-  const { run, encoding, trials, rng, dimensions } = scene
+  const { run, encoding, trials, rng, dimensions, own } = scene
   const { config } = run
-  const beliefs = beliefsOf(scene, true)
+  const alone = !!run.earlier && (own.turns = (own.turns ?? 0) + 1) % 2 === 0
+  const beliefs = beliefsOf(scene, true, alone)
   const [objective] = beliefs.processes
   const pending = [...scene.pending]
   const draws = Array.from({ length: config.fantasies }, () =>
@@ -234,9 +256,15 @@ export const method = sequentialMethod<Config, State>({
       year: 2017,
       url: 'https://arxiv.org/abs/1703.01968',
     },
+    {
+      authors: "M. C. Kennedy, A. O'Hagan",
+      title: 'Predicting the Output from a Complex Computer Code When Fast Approximations Are Available',
+      year: 2000,
+      url: 'https://doi.org/10.1093/biomet/87.1.1',
+    },
   ],
   config,
-  facts: { constraints: true },
+  facts: { constraints: true, warmStart: true },
   recipes: [
     { problem: 'branin', maxEvaluations: 40, target: 0.42 },
     { problem: 'mixed', maxEvaluations: 40, target: 1e-2 },
@@ -253,7 +281,8 @@ export const method = sequentialMethod<Config, State>({
       pi: String.raw`\Phi\left((f^* - \mu(x)) / s(x)\right)`,
     }[acquisitionIn(c)],
   ],
-  nInitial: ({ nInitial }, { space }) => nInitial ?? 2 * ((space as SearchSpace).parameters.length + 1),
+  nInitial: ({ nInitial }, { space }, warm) =>
+    nInitial ?? (warm ? 1 : 2) * ((space as SearchSpace).parameters.length + 1),
   quantities: (c, { space }): readonly Quantity[] => [
     ...(c.gradients
       ? [{ name: 'gradient', shape: [(space as SearchSpace).parameters.length], description: GRADIENT }]

@@ -14,6 +14,9 @@
  *   others evenly spaced ones; hyperparameters are always fitted to at most FIT_ROWS.
  * - What may be chosen is in files of its own: transforms of values (outcome.ts), warped inputs (warp.ts), priors of the lengths
  *   (lengths.ts), max-value entropy search in place of improvement (mes.ts).
+ * - Earlier sessions are tasks beside this one (tasks.ts). Their best trials are asked first, and half as many Sobol' points;
+ *   then a model with the tasks and one without them take turns, so that earlier sessions that mislead cost no more than half
+ *   of the evaluations.
  */
 import { z } from 'zod'
 import { defineMethod, type Outcome, type Run } from '../../core/method.js'
@@ -23,17 +26,20 @@ import { field } from '../../core/schema.js'
 import type { Params, SearchSpace } from '../../core/space.js'
 import { workspace } from '../linalg/linalg.js'
 import { MAX_DIMENSION, sobolSequence } from '../sampling/sobol.js'
+import { bestOf } from '../space/earlier.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
 import { freshPoint } from '../space/fresh.js'
 import { askValue, bestEstimate, type Progress, readValues, signOf, startProgress } from '../space/progress.js'
-import { improvementOver } from './acquisition.js'
+import { improvementOver, type Predictor } from './acquisition.js'
 import { type Row, standardization, standardized, subset } from './data.js'
-import { defaultTheta, type Extras, fitHyperparameters, warpOf } from './fit.js'
+import { defaultTheta, type Extras, fitHyperparameters, rhoOf, warpOf } from './fit.js'
 import { LENGTH_PRIORS } from './lengths.js'
 import { gumbelMinima, informationOver, MINIMA } from './mes.js'
 import { OUTCOME_TRANSFORMS, transformed, transformOf } from './outcome.js'
 import { keyOf, roundedBy, search, uniform } from './search.js'
 import { type Dimensions, type Factor, Surrogate } from './surrogate.js'
+import { combined, earlierMeans, spreads, type Trend } from './tasks.js'
+import type { Warp } from './warp.js'
 
 const config = z.strictObject({
   acquisition: field(
@@ -81,6 +87,14 @@ const config = z.strictObject({
 })
 type Config = z.infer<typeof config>
 
+/**
+ * Hyperparameters, how many rows there were when they were fitted, the standardization, and what the means of earlier sessions
+ * are to be multiplied by.
+ */
+type Fit = { rows: number; theta: Float64Array; center: number; scale: number; factors?: Float64Array }
+/** Which model: that with all tasks, or that of this session alone. */
+type Which = 'fit' | 'alone'
+
 type State = {
   progress: Progress
   /** Next Sobol' point. */
@@ -92,8 +106,11 @@ type State = {
   failed: { u: Float64Array; at: number }[]
   /** Open queries by id, with the last reported value. */
   open: { [id: string]: { u: Float64Array; value: number } }
-  /** Hyperparameters, how many rows there were when they were fitted, and the standardization. */
-  fit: { rows: number; theta: Float64Array; center: number; scale: number } | null
+  fit: Fit | null
+  /** Where there are earlier sessions: the fit without them, how many suggestions came, and how many of the best trials. */
+  alone?: Fit
+  turns?: number
+  begun?: number
   scramble: RngState
   rng: RngState
 }
@@ -102,13 +119,16 @@ type Memo = {
   encoding: Encoding
   dimensions: Dimensions
   extras: Extras
+  /** Models of earlier sessions, and their best trials. */
+  tasks: readonly Trend[]
+  begin: readonly Params[]
   sobol?: (index: number) => Float64Array
   /** The rows that the rest was derived from: those of another state make it stale. */
   rows: readonly Row[]
   /** Keys of the first `counted` rows. */
   keys: Set<string>
   counted: number
-  factor?: { theta: Float64Array; factor: Factor }
+  factors: { [which in Which]?: { theta: Float64Array; factor: Factor } }
 }
 
 /** Rows that hyperparameters are fitted to, at most. */
@@ -128,19 +148,28 @@ const MAX_ASCENT = 40
 /** Points asked in parallel differ by this much, at least, in one coordinate. */
 const SEPARATION = 1e-3
 const ELITES = 5
+/** Best trials of earlier sessions that are asked first, at most. */
+const MOST_BEGUN = 3
 
-function memoOf({ config, problem, memo }: Run<Config>, state: State): Memo {
+function memoOf({ config, problem, earlier = [], memo }: Run<Config>, state: State): Memo {
   let known = memo.get('gp') as Memo | undefined
   if (known?.rows !== state.rows) {
     const encoding = encodingOf(problem.space as SearchSpace)
     const axes = [...encoding.axes.keys()]
+    const dimensions = {
+      ordered: axes.filter((i) => encoding.axes[i].ordered),
+      unordered: axes.filter((i) => !encoding.axes[i].ordered),
+    }
+    const { outcomeTransform: outcome, lengthPrior: lengths } = config
+    const sign = signOf(problem)
+    const tasks = known?.tasks ?? earlierMeans(workspace(), encoding, dimensions, earlier, sign, { outcome, lengths })
     known = {
       encoding,
-      dimensions: {
-        ordered: axes.filter((i) => encoding.axes[i].ordered),
-        unordered: axes.filter((i) => !encoding.axes[i].ordered),
-      },
+      dimensions,
+      tasks,
+      begin: bestOf(earlier, sign, Math.min(MOST_BEGUN, earlier.length)),
       extras: {
+        tasks: tasks.length,
         warped: config.warp ? axes.filter((i) => encoding.axes[i].parameter.type === 'float') : [],
         lengths: config.lengthPrior,
       },
@@ -148,6 +177,7 @@ function memoOf({ config, problem, memo }: Run<Config>, state: State): Memo {
       rows: state.rows,
       keys: new Set(),
       counted: 0,
+      factors: {},
     }
     memo.set('gp', known)
   }
@@ -180,8 +210,9 @@ const toldIn = ({ outcomeTransform }: Config, known: readonly Row[], rows: reado
   transformed(rows, transformOf(outcomeTransform, known))
 
 /** Fits the hyperparameters when the rows have grown enough or a value lies far outside of what was seen. */
-function refit({ config }: Run<Config>, state: State, { dimensions, extras }: Memo): NonNullable<State['fit']> {
-  const { rows, fit } = state
+function refit({ config }: Run<Config>, state: State, memo: Memo, which: Which): Fit {
+  const { dimensions } = memo
+  const { rows, [which]: fit } = state
   if (fit) {
     const due = rows.length >= Math.max(fit.rows + 1, Math.ceil(fit.rows * config.refitGrowth))
     const { center, scale } = fit
@@ -189,6 +220,7 @@ function refit({ config }: Run<Config>, state: State, { dimensions, extras }: Me
     const outlier = fresh.some(({ value }) => Math.abs(value / 2 - center / 2) > (OUTLIER / 2) * scale)
     if (!due && !outlier) return fit
   }
+  const { tasks, extras } = modelOf(memo, which)
   const told = toldIn(config, rows, rows)
   const units = standardization(told)
   const data = standardized(subset(told, FIT_ROWS), units)
@@ -196,41 +228,82 @@ function refit({ config }: Run<Config>, state: State, { dimensions, extras }: Me
   const starts = fit ? [fit.theta] : []
   const d = dimensions.ordered.length + dimensions.unordered.length
   if (!fit || n <= MULTISTART_ROWS) starts.push(defaultTheta(d, extras))
+  // As if there were no earlier sessions, too: the density may have a maximum there.
+  if (tasks.length) {
+    const alone = defaultTheta(d, extras)
+    rhoOf(alone, d, extras).fill(0)
+    starts.push(alone)
+  }
+  const spread = spreads(tasks, data.points)
+  const means = tasks.map((mean, t) => Float64Array.from(data.points, (u) => mean.value(u) / spread[t]))
   const evaluations = Math.round(Math.min(60, Math.max(15, FIT_WORK / n ** 3)))
-  const theta = fitHyperparameters(workspace(), dimensions, data, starts, evaluations, extras)
-  state.fit = { rows: rows.length, theta, ...units }
-  return state.fit
+  const theta = fitHyperparameters(workspace(), dimensions, { ...data, tasks: means }, starts, evaluations, extras)
+  const factors = rhoOf(theta, d, extras).map((rho, t) => rho / spread[t])
+  return (state[which] = { rows: rows.length, theta, ...units, ...(tasks.length > 0 && { factors }) })
 }
+
+const modelOf = ({ tasks, extras }: Memo, which: Which) =>
+  which === 'fit' ? { tasks, extras } : { tasks: [], extras: { ...extras, tasks: 0 } }
+
+/** A model of bent vectors, beside a trend, as one of vectors. */
+const trended = (model: Predictor, warp: Warp, trend: Trend, { ordered }: Dimensions): Predictor => ({
+  predict: (points, gradients) =>
+    model
+      .predict(
+        points.map((u) => warp.at(u)),
+        gradients,
+      )
+      .map(({ mean, variance, dMean, dVariance }, i) => {
+        const u = points[i]
+        const prediction = { mean: mean + trend.value(u), variance }
+        if (!gradients) return prediction
+        const slopes = warp.slopes(u)
+        const unbent = (gradient: Float64Array) => gradient.map((g, axis) => g * slopes[axis])
+        const slope = unbent(dMean!)
+        trend.gradient(u).forEach((g, j) => {
+          slope[ordered[j]] += g
+        })
+        return { ...prediction, dMean: slope, dVariance: unbent(dVariance!) }
+      }),
+})
 
 /** The next `count` points by the model; fewer when its search finds no more. */
 function suggest(run: Run<Config>, state: State, memo: Memo, rng: Rng, count: number): Params[] {
   const { config } = run
-  const { encoding, dimensions, extras } = memo
-  const fit = refit(run, state, memo)
+  const { encoding, dimensions } = memo
+  const which = memo.tasks.length && (state.turns = (state.turns ?? 0) + 1) % 2 === 0 ? 'alone' : 'fit'
+  const { tasks, extras } = modelOf(memo, which)
+  const fit = refit(run, state, memo, which)
+  const trend = combined(tasks, fit.factors ?? [])
   const warp = warpOf(fit.theta, encoding.dimension, extras)
   const told = toldIn(config, state.rows.slice(0, fit.rows), state.rows)
   const fitted = subset(told.slice(0, fit.rows), config.maxRows)
   const rows = [...fitted, ...told.slice(fit.rows)]
   const { values, noises } = standardized(rows, fit)
   const points = rows.map(({ u }) => warp.at(u))
+  const trends = rows.map(({ u }) => trend.value(u))
   const open = Object.values(state.open).map(({ u }) => u)
   const failed = state.failed.map(({ u }) => u)
   const parallel = [...open, ...failed]
   return workspace().scope(() => {
     const room = rows.length + open.length + failed.length + count
     const model = new Surrogate(workspace(), dimensions, fit.theta, room)
-    const kept = memo.factor?.theta === fit.theta ? memo.factor.factor : undefined
+    const known = memo.factors[which]
+    const kept = known?.theta === fit.theta ? known.factor : undefined
     if (kept) model.restore(kept, points)
     else model.factorize(points.slice(0, fitted.length), noises)
     while (model.rows < rows.length) model.extend(points[model.rows], noises[model.rows])
-    memo.factor = { theta: fit.theta, factor: model.save(kept) }
+    memo.factors[which] = { theta: fit.theta, factor: model.save(kept) }
 
-    const means = model.condition(values, noises)
+    const residuals = values.map((value, i) => value - trends[i])
+    const means = model.condition(residuals, noises).map((mean, i) => mean + trends[i])
+    const whole = tasks.length ? trended(model, warp, trend, dimensions) : undefined
+    const meanAt = (u: Float64Array) => (whole ?? model).predict([whole ? u : warp.at(u)], false)[0].mean
     const feasible = rows.flatMap(({ value }, i) => (Number.isNaN(value) ? [] : [i]))
     const ranked = (feasible.length ? feasible : [...means.keys()]).sort((a, b) => means[a] - means[b] || a - b)
     let incumbent = means[ranked[0]]
     const believe = (u: Float64Array) => {
-      incumbent = Math.min(incumbent, model.predict([warp.at(u)], false)[0].mean)
+      incumbent = Math.min(incumbent, meanAt(u))
       model.believe(warp.at(u))
     }
     for (const u of failed) model.believe(warp.at(u))
@@ -240,7 +313,7 @@ function suggest(run: Run<Config>, state: State, memo: Memo, rng: Rng, count: nu
     const options = { candidates, starts: config.nStarts, maxEvaluations: MAX_ASCENT }
     const found: Params[] = []
     const rounded = roundedBy(encoding)
-    const information = () => {
+    const information = (model: Predictor, warp: Pick<Warp, 'at'>) => {
       const random = Array.from({ length: candidates }, () => rounded(uniform(encoding.dimension, rng)))
       const normals = model.predict(
         [...elites, ...random].map((u) => warp.at(u)),
@@ -249,8 +322,9 @@ function suggest(run: Run<Config>, state: State, memo: Memo, rng: Rng, count: nu
       return informationOver(gumbelMinima(normals, incumbent, MINIMA, rng), model)
     }
     while (found.length < count) {
-      const worth = config.acquisition === 'mes' ? information() : improvementOver(incumbent, model)
-      const acquisition = warp.unbent(worth)
+      const worth = (model: Predictor, warp: Pick<Warp, 'at'>) =>
+        config.acquisition === 'mes' ? information(model, warp) : improvementOver(incumbent, model)
+      const acquisition = whole ? worth(whole, { at: (u) => u }) : warp.unbent(worth(model, warp))
       const allowed = (u: Float64Array) =>
         !memo.keys.has(keyOf(u)) && parallel.every((v) => u.some((x, i) => Math.abs(x - v[i]) >= SEPARATION))
       const point = search(encoding, acquisition, elites, allowed, rng, options)
@@ -267,8 +341,9 @@ function suggest(run: Run<Config>, state: State, memo: Memo, rng: Rng, count: nu
 
 /** Sobol' points first, then the model's; where its search finds nothing, whatever is left. */
 function ask(run: Run<Config>, state: State, memo: Memo, count: number): Query[] {
-  const { encoding, sobol, keys } = memo
-  const nInitial = run.config.nInitial ?? Math.min(10, 2 * (encoding.dimension + 1))
+  const { encoding, sobol, keys, begin } = memo
+  const whole = Math.min(10, 2 * (encoding.dimension + 1))
+  const nInitial = run.config.nInitial ?? (begin.length ? Math.ceil(whole / 2) : whole)
   const rng = new Rng(state.rng)
   const open = new Set(Object.values(state.open).map(({ u }) => keyOf(u)))
   const queries: Query[] = []
@@ -288,6 +363,10 @@ function ask(run: Run<Config>, state: State, memo: Memo, count: number): Query[]
   const uniform = () => encoding.decode(encoding.axes.map(() => rng.uniform()))
   const next = sobol ? () => encoding.decode(sobol(state.index++)) : uniform
   const initial = state.rows.length ? Math.min(count, nInitial - state.rows.length - open.size) : count
+  for (let begun = state.begun ?? 0; begun < begin.length && queries.length < count; state.begun = ++begun) {
+    const u = keyOf(encoding.encode(begin[begun]).u)
+    if (!keys.has(u) && !open.has(u)) add(begin[begun])
+  }
   while (queries.length < initial && addFresh(next));
   if (queries.length < count && state.rows.length) suggest(run, state, memo, rng, count - queries.length).forEach(add)
   while (queries.length < count && addFresh(uniform));
@@ -360,6 +439,12 @@ export const method = defineMethod<Config, State>({
       url: 'https://arxiv.org/abs/2103.00349',
     },
     {
+      authors: "M. C. Kennedy, A. O'Hagan",
+      title: 'Predicting the Output from a Complex Computer Code When Fast Approximations Are Available',
+      year: 2000,
+      url: 'https://doi.org/10.1093/biomet/87.1.1',
+    },
+    {
       authors: 'C. Hvarfner, E. O. Hellsten, L. Nardi',
       title: 'Vanilla Bayesian Optimization Performs Great in High Dimensions',
       year: 2024,
@@ -376,6 +461,7 @@ export const method = defineMethod<Config, State>({
     unsolicited: 'accept',
     invariances: [],
     heavy: true,
+    warmStart: true,
   },
   recipes: [
     { problem: 'branin', maxEvaluations: 40, target: 0.3985 },

@@ -8,9 +8,8 @@
  * h = g/2 - log(Phi) / r, where -log(Phi) / r goes to R: so its logarithm needs no small number.
  */
 import type { Rng } from '../../core/rng.js'
-import { logNormalCdf, pointwiseOver } from './acquisition.js'
+import { logNormalCdf, type Predictor, pointwiseOver } from './acquisition.js'
 import type { Acquisition } from './search.js'
-import type { Surrogate } from './surrogate.js'
 
 /** Drawn values of y*: BoTorch's number. */
 export const MINIMA = 10
@@ -78,5 +77,5 @@ export function gumbelMinima(
 }
 
 /** Log information of a value about the minima under the model, with gradients in its ordered coordinates. */
-export const informationOver = (minima: readonly number[], model: Surrogate): Acquisition =>
+export const informationOver = (minima: readonly number[], model: Predictor): Acquisition =>
   pointwiseOver(model, (mean, deviation) => logInformationAbout(minima, mean, deviation))

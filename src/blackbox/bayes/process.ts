@@ -5,10 +5,11 @@
  */
 import { cholesky, dot, inverse, solveLower, solveUpper } from '../linalg/dense.js'
 import type { Kernel } from './covariance.js'
-import { BOUNDS, logPrior } from './fit.js'
+import { BOUNDS, logPrior, logRhoPrior, RHO_BOUND, rhoOf } from './fit.js'
 import { lbfgs, minimizeTogether, type Sample } from './lbfgs.js'
 import { type LengthPrior, ownOf } from './lengths.js'
 import type { Theta } from './surrogate.js'
+import { combined, type Trend } from './tasks.js'
 
 /** What is known at a point. `noise` is a variance; `gradient` has one number per ordered dimension. */
 export type Datum = { u: Float64Array; value: number; noise: number; gradient?: Float64Array }
@@ -48,7 +49,7 @@ export class Process {
   private readonly l: Float64Array
   /** Of (K + noise) alpha = y - mean. */
   private readonly alpha: Float64Array
-  /** L^-1 (y - mean): the posterior mean is its product with whitened covariances. */
+  /** L^-1 (y - mean), then 1 for the trend: the posterior mean is its product with a whitened vector. */
   private readonly whiteResidual: Float64Array
   private readonly residual: Float64Array
 
@@ -57,6 +58,8 @@ export class Process {
     readonly data: readonly Datum[],
     prior: PriorMean | { mean: number },
     factor?: Float64Array,
+    /** A function that the values lie about, beside the prior mean. */
+    private readonly trend?: Trend,
   ) {
     const { ordered } = covariance
     for (const { gradient } of data) {
@@ -73,14 +76,34 @@ export class Process {
       y[this.offsets[i]] = value
       if (gradient) y.set(gradient, this.offsets[i] + 1)
     })
+    const trends = trend && this.rowsOf(trend)
+    for (let i = 0; trends && i < n; i++) y[i] -= trends[i]
     if (typeof prior === 'object') this.mean = prior.mean
     else if (prior === 'constant' && n > 0) {
       const o = this.solve(ones.slice())
       this.mean = dot(o, y) / dot(o, ones)
     }
     this.residual = y.map((v, i) => v - this.mean * ones[i])
-    this.whiteResidual = solveLower(this.l, n, this.residual.slice())
-    this.alpha = solveUpper(this.l, n, this.whiteResidual.slice())
+    const white = solveLower(this.l, n, this.residual.slice())
+    this.alpha = solveUpper(this.l, n, white.slice())
+    this.whiteResidual = new Float64Array(n + 1).fill(1)
+    this.whiteResidual.set(white)
+  }
+
+  /** What the rows would be if the data were values, and told gradients, of this function. */
+  private rowsOf(trend: Trend): Float64Array {
+    const { data, offsets, size } = this
+    const rows = new Float64Array(size)
+    data.forEach(({ u, gradient }, i) => {
+      rows[offsets[i]] = trend.value(u)
+      if (gradient) rows.set(trend.gradient(u), offsets[i] + 1)
+    })
+    return rows
+  }
+
+  /** Derivative of the log marginal likelihood in a multiple of this function that is in the trend. */
+  slopeIn(trend: Trend): number {
+    return dot(this.rowsOf(trend), this.alpha)
   }
 
   private solve(b: Float64Array): Float64Array {
@@ -127,9 +150,20 @@ export class Process {
     return factored(k, size)
   }
 
-  /** Covariances of f(u) with all data, whitened: L^-1 k. What `covary` takes. */
+  /** Covariances of f(u) with all data, whitened: L^-1 k; behind them the trend at u. What `covary` takes. */
   whiten(u: Float64Array): Float64Array {
-    return solveLower(this.l, this.size, this.cross(u))
+    const { size } = this
+    const white = new Float64Array(size + 1)
+    white.set(this.cross(u))
+    white[size] = this.trend?.value(u) ?? 0
+    return solveLower(this.l, size, white)
+  }
+
+  /** What the data explain of the covariance of two whitened vectors. */
+  explained(white: Float64Array, other: Float64Array): number {
+    let sum = 0
+    for (let i = 0; i < this.size; i++) sum += white[i] * other[i]
+    return sum
   }
 
   private cross(u: Float64Array): Float64Array {
@@ -150,7 +184,7 @@ export class Process {
   /** Posterior variance of the noiseless value. */
   varianceOf(white: Float64Array): number {
     const { variance } = this.covariance
-    return Math.max(variance - dot(white, white), FLOOR * variance)
+    return Math.max(variance - this.explained(white, white), FLOOR * variance)
   }
 
   at(u: Float64Array): { mean: number; variance: number } {
@@ -169,7 +203,7 @@ export class Process {
 
   /** Posterior covariance of f at two points whose whitened vectors are known. */
   covary(u: Float64Array, white: Float64Array, v: Float64Array, other: Float64Array): number {
-    return this.covariance.value(u, v) - dot(white, other)
+    return this.covariance.value(u, v) - this.explained(white, other)
   }
 
   /**
@@ -189,7 +223,7 @@ export class Process {
     return draws.map((z) => {
       const values = means.map((mean, i) => mean + dot(l.subarray(i * m, i * m + i + 1), z))
       const added = points.map((u, i) => ({ u, value: values[i], noise: FANTASY_NOISE * this.covariance.variance }))
-      const process = new Process(this.covariance, [...this.data, ...added], { mean: this.mean }, shared)
+      const process = new Process(this.covariance, [...this.data, ...added], { mean: this.mean }, shared, this.trend)
       shared = process.l
       return { process, values }
     })
@@ -230,27 +264,37 @@ export type FitOptions = {
   noise?: number
   /** Prior of the lengths; what it has of its own comes last in theta. */
   lengths?: LengthPrior
+  /** Earlier tasks, each in units in which its factor rho is a correlation. The factors come before what the lengths have. */
+  tasks?: readonly Trend[]
 }
 
 /** Hyperparameters of largest posterior density reached from any of the starts (priors of fit.ts). */
 export function fitProcess(
   data: readonly Datum[],
   starts: readonly Theta[],
-  { kernel, prior, maxEvaluations, noise, lengths = 'optuna' }: FitOptions,
+  { kernel, prior, maxEvaluations, noise, lengths = 'optuna', tasks = [] }: FitOptions,
 ): Theta {
-  const d = starts[0].length - 2 - ownOf(lengths)
+  const d = starts[0].length - 2 - ownOf(lengths) - tasks.length
+  const extras = { tasks: tasks.length }
   const evaluate = (theta: Theta): Sample => {
-    const { value, gradient: own } = new Process(kernel(theta), data, prior).likelihood()
+    const rho = rhoOf(theta, d, extras)
+    const trend = tasks.length ? combined(tasks, rho) : undefined
+    const process = new Process(kernel(theta), data, prior, undefined, trend)
+    const { value, gradient: own } = process.likelihood()
     const gradient = new Float64Array(theta.length)
     gradient.set(own)
-    const density = value + logPrior(theta, gradient, d, lengths)
+    const slopes = rhoOf(gradient, d, extras)
+    for (const [t, task] of tasks.entries()) slopes[t] += process.slopeIn(task)
+    const density = value + logPrior(theta, gradient, d, lengths) + logRhoPrior(rho, slopes)
     return { value: -density, gradient: gradient.map((g) => -g) }
   }
   const bound = (end: 0 | 1) =>
     starts[0].map((_, k) =>
       k === d + 1 && noise !== undefined
         ? Math.log(Math.max(noise, LEAST_NOISE))
-        : BOUNDS[k === d ? 'signal' : k === d + 1 ? 'noise' : 'weight'][end],
+        : k >= d + 2 && k < d + 2 + tasks.length
+          ? (2 * end - 1) * RHO_BOUND
+          : BOUNDS[k === d ? 'signal' : k === d + 1 ? 'noise' : 'weight'][end],
     )
   const [low, high] = [bound(0), bound(1)]
   const options = { maxEvaluations, tolerance: 1e-3, progress: 1e-6, firstStep: 1 }

@@ -21,6 +21,7 @@ import type { Params, Problem, SearchSpace } from '../../core/space.js'
 import type { Tree } from '../../core/tree.js'
 import type { Described } from '../../optimizers/turns.js'
 import { MAX_DIMENSION, sobolSequence } from '../sampling/sobol.js'
+import { bestOf } from '../space/earlier.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
 import { freshPoint } from '../space/fresh.js'
 import { type Progress, readValues, signOf, startProgress } from '../space/progress.js'
@@ -45,6 +46,8 @@ export type SequentialState<S> = {
   scramble: RngState
   rng: RngState
   own: S
+  /** Of the best trials of earlier sessions, how many were asked. */
+  begun?: number
 }
 
 /** What a model sees when it is asked for points. */
@@ -66,8 +69,8 @@ export type Suggestion = Params[] | { ask: Pick<Query, 'points' | 'wants' | 'pur
 
 export type Sequential<C, S extends Tree> = Omit<Described<C, S>, 'needs' | 'init' | 'estimate'> & {
   facts?: Partial<Facts>
-  /** Space-filling trials before the model is asked. */
-  nInitial(config: C, problem: Problem): number
+  /** Space-filling trials before the model is asked; of methods with a warm start also the best trials of earlier sessions. */
+  nInitial(config: C, problem: Problem, warm: boolean): number
   /** Arrays that are asked beside the value: `gradient` and `cost` are read into the trial. */
   quantities?(config: C, problem: Problem): readonly Quantity[]
   init(run: Run<C>, seed: number): S
@@ -83,6 +86,8 @@ export type Sequential<C, S extends Tree> = Omit<Described<C, S>, 'needs' | 'ini
 const COOLDOWN = 10
 /** Points asked in parallel differ by this much, at least, in one coordinate. */
 const SEPARATION = 1e-3
+/** Best trials of earlier sessions that are asked first, at most. */
+const MOST_BEGUN = 3
 
 type Memo = {
   encoding: Encoding
@@ -150,6 +155,10 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
     return quantities.length ? [{ kind: 'value' }, { kind: 'quantities', quantities }] : [{ kind: 'value' }]
   }
 
+  /** The best trials of earlier sessions, which are asked first. */
+  const beginOf = ({ earlier = [], problem }: Run<C>): Params[] =>
+    spec.facts?.warmStart ? bestOf(earlier, signOf(problem), Math.min(MOST_BEGUN, earlier.length)) : []
+
   function sceneOf(run: Run<C>, state: State, rng: Rng): Scene<C, S> {
     const { encoding, dimensions, keys } = memoOf(run, state)
     const pending = [...Object.values(state.open), ...state.failed].map(({ u }) => u)
@@ -178,8 +187,11 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
     }
     const uniform = () => encoding.decode(encoding.axes.map(() => rng.uniform()))
     const next = sobol ? () => encoding.decode(sobol(state.index++)) : uniform
-    const left = spec.nInitial(run.config, run.problem) - state.trials.length - open.size
+    const begin = beginOf(run)
+    const left = spec.nInitial(run.config, run.problem, begin.length > 0) - state.trials.length - open.size
     const initial = state.trials.length ? Math.min(count, left) : count
+    for (let begun = state.begun ?? 0; begun < begin.length && queries.length < count; state.begun = ++begun)
+      if (!known(begin[begun])) add(begin[begun])
     while (queries.length < initial && addFresh(next));
     if (queries.length < count && state.trials.length) {
       if (state.model !== null) return { queries, waits: true }

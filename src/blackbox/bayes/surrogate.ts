@@ -180,6 +180,11 @@ export class Surrogate {
     })
   }
 
+  /** K^-1 (y - mean) of the rows conditioned on. */
+  dual(): Float64Array {
+    return this.alpha.view.slice(0, this.rows)
+  }
+
   /**
    * One joint draw of the function at the last rows of the factor, given values at the first ones: of L L^T, the covariance of
    * all, the lower right block of L is a factor of the posterior covariance. `normals` has a number for each of the last rows.

@@ -7,7 +7,7 @@
  * largest l / g is asked. Parameters under the same condition share a joint density, so each active group of a
  * conditional space is drawn from the trials that had it. Pending points count as bad, which keeps parallel asks apart
  * (constant liar). What is good of one or several objectives, and under constraints, is in tpe-split.ts; infeasible points
- * without values are bad, and so are pruned ones of several objectives.
+ * without values are bad, and so are pruned ones of several objectives. Of earlier sessions the best trials are asked first.
  */
 import { z } from 'zod'
 import { defineMethod, type Outcome, type Run } from '../../core/method.js'
@@ -15,6 +15,7 @@ import type { Event, Query } from '../../core/query.js'
 import { Rng, type RngState, rngStream } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import type { Params, SearchSpace } from '../../core/space.js'
+import { bestOf } from '../space/earlier.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
 import { EXHAUSTED, freshPoint, uniformPoint } from '../space/fresh.js'
 import { type Front, frontEstimate, readFront, startFront } from '../space/front.js'
@@ -56,6 +57,8 @@ type State = Rows & {
   u: Float64Array
   /** Rows of open queries. */
   open: { [queryId: string]: number }
+  /** Of the best trials of earlier sessions, how many were asked. */
+  begun?: number
 }
 
 /** Points of the front that are kept. */
@@ -64,9 +67,16 @@ const MAX_FRONT = 500
 /** Parameters that are always active together, and the densities over them. */
 type Group = { columns: number[]; good: Parzen; bad: Parzen }
 /** Densities of the rows as of the last suggestion, with the rows that they were made of. */
-type Memo = { encoding: Encoding; groups: Group[]; side: Uint8Array; u: Float64Array }
+type Memo = {
+  encoding: Encoding
+  groups: Group[]
+  side: Uint8Array
+  u: Float64Array
+  /** The best trials of earlier sessions, which are asked first: half of the startup. */
+  begin: readonly Params[]
+}
 
-function memoOf({ config, problem, memo }: Run<Config>): Memo {
+function memoOf({ config, problem, earlier = [], memo }: Run<Config>): Memo {
   const known = memo.get('tpe') as Memo | undefined
   if (known) return known
   const encoding = encodingOf(problem.space as SearchSpace)
@@ -85,7 +95,8 @@ function memoOf({ config, problem, memo }: Run<Config>): Memo {
       )
     return { columns, good: density(), bad: density() }
   })
-  const made = { encoding, groups, side: new Uint8Array(0), u: new Float64Array(0) }
+  const begin = bestOf(earlier, signOf(problem), Math.ceil(config.startupTrials / 2))
+  const made = { encoding, groups, side: new Uint8Array(0), u: new Float64Array(0), begin }
   memo.set('tpe', made)
   return made
 }
@@ -176,7 +187,12 @@ function isKnown({ u, kind, rows }: State, encoding: Encoding, params: Params): 
 function next(run: Run<Config>, state: State, rng: Rng): Params | undefined {
   const { config } = run
   const memo = memoOf(run)
-  const { encoding } = memo
+  const { encoding, begin } = memo
+  for (let begun = state.begun ?? 0; begun < begin.length; ) {
+    const params = begin[begun]
+    state.begun = ++begun
+    if (!isKnown(state, encoding, params)) return params
+  }
   const useModel = state.finished >= config.startupTrials
   if (useModel) synchronize(memo, config, run.problem.objectives.length, state)
   const draw = () => (useModel ? suggest(memo, config.candidates, rng) : uniformPoint(encoding, rng))
@@ -277,6 +293,12 @@ export const method = defineMethod<Config, State>({
       year: 2022,
       url: 'https://doi.org/10.1613/jair.1.13188',
     },
+    {
+      authors: 'M. Feurer, J. T. Springenberg, F. Hutter',
+      title: 'Initializing Bayesian Hyperparameter Optimization via Meta-Learning',
+      year: 2015,
+      url: 'https://doi.org/10.1609/aaai.v29i1.9354',
+    },
   ],
   config,
   facts: {
@@ -287,6 +309,7 @@ export const method = defineMethod<Config, State>({
     parallel: true,
     unsolicited: 'accept',
     invariances: ['monotone-values'],
+    warmStart: true,
   },
   recipes: [
     { problem: 'branin', maxEvaluations: 150, target: 0.6 },

@@ -66,7 +66,7 @@ type Judged = { design: Design; white: Float64Array }
 
 function judge(process: Process, design: Design): Judged {
   const whites = design.map(({ u }) => process.whiten(u))
-  const white = new Float64Array(process.size)
+  const white = new Float64Array(process.size + 1)
   design.forEach(({ weight }, k) => {
     for (let i = 0; i < white.length; i++) white[i] += weight * whites[k][i]
   })
@@ -97,7 +97,7 @@ export function knowledgeGradient(
     const deviation = Math.sqrt(first.varianceOf(white) + first.covariance.noise)
     const slope = ({ design, white: other }: Judged) => {
       const prior = design.reduce((sum, { u: at, weight }) => sum + weight * first.covariance.value(at, u), 0)
-      return (prior - dot(other, white)) / deviation
+      return (prior - first.explained(other, white)) / deviation
     }
     const own = judge(first, designOf(u))
     const slopes = [...known.map(slope), slope(own)]

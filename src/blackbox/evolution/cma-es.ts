@@ -11,7 +11,7 @@
 import { defineMethod, type Outcome, type Run } from '../../core/method.js'
 import type { Event, Query } from '../../core/query.js'
 import { Rng, rngStream } from '../../core/rng.js'
-import { askValue, bestEstimate, type Reading, readValues, startProgress } from '../space/progress.js'
+import { askValue, bestEstimate, type Reading, readValues, signOf, startProgress } from '../space/progress.js'
 import { type Box, boxOf, checkBox } from './box.js'
 import { axes, constants, decompose, drawStep, update } from './cma.js'
 import { begin, type Config, config, ended, NOTHING_SPENT, range, restart, type State } from './cma-runs.js'
@@ -87,7 +87,7 @@ function learnKnown({ known }: State, box: Box, readings: readonly Reading[]): v
 /** The first run begins from what is known. */
 function warmUp({ covariance }: Config, state: State): void {
   const { points, values } = state.known
-  state.distribution = promising(points, Float64Array.from(values), covariance === 'separable')
+  state.distribution = promising([{ points, values }], covariance === 'separable')
   state.known = { points: [], values: [] }
 }
 
@@ -179,6 +179,7 @@ export const method = defineMethod<Config, State>({
     parallel: true,
     unsolicited: 'accept',
     invariances: ['monotone-values'],
+    warmStart: true,
   },
   recipes: [
     { problem: 'branin', maxEvaluations: 300, target: 0.398 },
@@ -198,12 +199,20 @@ export const method = defineMethod<Config, State>({
   check: ({ covariance }, { space }) => checkBox('cma-es', space, MAX_DIMENSION[covariance]),
   init(run, seed) {
     const rng = new Rng(rngStream(seed, 'cma-es'))
+    const box = boxOf(run.problem.space)
+    const first = begin(run, box, 0, false, NOTHING_SPENT, rng)
+    const sign = signOf(run.problem)
+    const tasks = (run.earlier ?? []).flatMap(({ trials }) => {
+      const points = trials.map(({ params }) => box.vector({ kind: 'params', params }))
+      return points.length ? [{ points, values: trials.map(({ value }) => sign * value) }] : []
+    })
     return {
       progress: startProgress(),
       rng: rng.state,
       done: null,
       known: { points: [], values: [] },
-      ...begin(run, boxOf(run.problem.space), 0, false, NOTHING_SPENT, rng),
+      ...first,
+      ...(tasks.length && { distribution: promising(tasks, run.config.covariance === 'separable') }),
     }
   },
   migrate: (_, tree) => ({

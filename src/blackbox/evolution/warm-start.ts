@@ -9,12 +9,17 @@ import { ranking } from './diagonal.js'
 const GAMMA = 0.1
 const ALPHA = 0.1
 
-/** Of points in the unit cube, one a row, and their values: the normal distribution nearest to the mixture of the best. */
-export function promising(points: readonly Float64Array[], values: Float64Array, separable: boolean): Distribution {
-  const n = points[0].length
-  const best = ranking(values)
-    .slice(0, Math.max(1, Math.floor(GAMMA * points.length)))
-    .map((k) => points[k])
+/** Points in the unit cube and what they are worth, the least the best. */
+export type KnownTask = { points: readonly Float64Array[]; values: readonly number[] }
+
+/** Of one or more tasks, the normal distribution nearest to the mixture of the best points of each. */
+export function promising(tasks: readonly KnownTask[], separable: boolean): Distribution {
+  const best = tasks.flatMap(({ points, values }) =>
+    ranking(Float64Array.from(values))
+      .slice(0, Math.max(1, Math.floor(GAMMA * points.length)))
+      .map((k) => points[k]),
+  )
+  const n = best[0].length
   const mean = new Float64Array(n)
   for (const x of best) for (let i = 0; i < n; i++) mean[i] += x[i] / best.length
   const covariance = (i: number, j: number) =>

@@ -22,7 +22,7 @@ import type {
   WatchEvent,
 } from '../../sessions/api.js'
 import type { AuditEntry } from '../../sessions/edits.js'
-import { count, duration, enumTable, fail, int64, quote, seconds, timestamp, unlessEmpty } from './basics.js'
+import { count, duration, enumTable, fail, idOf, int64, quote, seconds, timestamp, unlessEmpty } from './basics.js'
 import { statuses } from './query.js'
 import { spaceFromProto, spaceToProto } from './space.js'
 import { lossies } from './tensors.js'
@@ -70,6 +70,9 @@ export function specFromProto(s: ProtoSession | undefined): SessionSpec {
     offers: unlessEmpty(s.offers),
     encodings: s.encodings && encodingsFromProto(s.encodings, 'session.encodings'),
     prefetch: s.prefetch,
+    warmStartFrom: unlessEmpty(
+      s.warmStartFrom.map((name, i) => idOf('sessions', name, `session.warm_start_from[${i}]`)),
+    ),
   }
 }
 
@@ -179,6 +182,7 @@ export function sessionToProto(info: SessionInfo): MessageInitShape<typeof Sessi
       density: info.encodings.density,
     },
     prefetch: info.prefetch,
+    warmStartFrom: info.warmStartFrom?.map((id) => `sessions/${id}`),
     state: states.write(info.state),
     statusMessage: info.statusMessage,
     revision: int64(info.revision),

@@ -230,7 +230,7 @@ function constraintToProto(
 }
 
 const RESOURCE =
-  /^(space|objectives|constraints|method|config|task|pruner|budget|durability|resolver|seed|lease|labels|offers|encodings|state|displayName)\b/
+  /^(space|objectives|constraints|method|config|task|pruner|budget|durability|resolver|seed|lease|labels|offers|encodings|warmStartFrom|state|displayName)\b/
 
 /**
  * The path of a field in the request, from its path in the domain: "space.parameters[0].low" of a float parameter is

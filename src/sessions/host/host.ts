@@ -13,6 +13,7 @@ export type Setup = {
   problem: Problem
   engine: Run<unknown>['engine']
   seed: number
+  earlier?: Run<unknown>['earlier']
   /** encodeTree of the state to go on from; a fresh one by `init` when absent. */
   state?: Uint8Array
   /** Layout of `state`; brought along by the method's `migrate` when it is an older one. */

@@ -44,8 +44,8 @@ class InlineHost implements Host {
   ) {
     this.restart(setup)
   }
-  restart({ config, problem, engine, seed, state, stateVersion = this.method.stateVersion }: Setup): void {
-    this.run = { config, problem, engine, memo: new Map() }
+  restart({ config, problem, engine, seed, earlier, state, stateVersion = this.method.stateVersion }: Setup): void {
+    this.run = { config, problem, engine, earlier, memo: new Map() }
     if (!state) this.current = this.method.init(this.run, seed)
     else if (stateVersion === this.method.stateVersion) this.current = decodeTree(state)
     else this.current = this.method.migrate!(stateVersion, decodeTree(state))

@@ -203,11 +203,7 @@ describe('cma-es with a warm start', () => {
       [0.9, 0.9],
     ].map((x) => Float64Array.from(x))
     const many = [...points.slice(0, 2), ...Array.from({ length: 18 }, () => points[2])]
-    const { mean, sigma, C } = promising(
-      many,
-      Float64Array.from(many, (_, i) => i),
-      false,
-    )
+    const { mean, sigma, C } = promising([{ points: many, values: [...many.keys()] }], false)
     expect([...mean]).toEqual([0.3, 0.6].map((x) => expect.closeTo(x, 12)))
     // 0.1^2 I + [[0.01, 0.02], [0.02, 0.04]].
     expect([...C].map((c) => c * sigma ** 2)).toEqual([0.02, 0.02, 0.02, 0.05].map((c) => expect.closeTo(c, 12)))

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Callable, Generic, TypeVar, Union
+from typing import Any, Callable, Generic, Protocol, TypeVar, Union
 
 import numpy as np
 from google.protobuf import field_mask_pb2
@@ -35,6 +35,13 @@ from .shared import Lease
 from .spaces import Params, SearchSpace, TensorSpace, as_space, to_struct
 
 T = TypeVar("T")
+
+
+class Named(Protocol):
+    """A session of either client, or what is known of it."""
+
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ def create_session(
     offers: Sequence[str] = (),
     encodings: Encodings | Encoding = None,
     prefetch: int = 0,
+    warm_start_from: Sequence[str | Named] = (),
     name: str = "",
     display_name: str = "",
     request_id: str | None = None,
@@ -114,6 +122,9 @@ def create_session(
             stream is then given as its `encoding`.
         prefetch: suggestions made ahead, while workers evaluate, so that an ask finds them ready. Each was made without
             what was told since.
+        warm_start_from: earlier sessions of similar tasks, or their names: the method begins from their completed trials.
+            At most 16, each with one objective of this direction; parameters are matched by name, and a trial that is
+            no point of the space is left out. `describe(method).facts.warm_start` says which methods take them.
         name: id of the session: letters, digits, "-" and "_", at most 64. Chosen by the server when empty.
 
     Raises:
@@ -131,6 +142,7 @@ def create_session(
         labels=labels or {},
         offers=offers,
         prefetch=prefetch,
+        warm_start_from=[codec.full_name(of if isinstance(of, str) else of.name) for of in warm_start_from],
     )
     if direction is not None and objectives is not None:
         raise ValueError("expected direction or objectives, got both")

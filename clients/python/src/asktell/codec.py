@@ -163,6 +163,7 @@ def parse_session(s: session_pb2.Session) -> SessionInfo:
         offers=tuple(s.offers),
         encodings=_parse_encodings(s.encodings) if s.HasField("encodings") else None,
         prefetch=s.prefetch,
+        warm_start_from=tuple(s.warm_start_from),
         state=_name(session_pb2.SessionState, s.state),
         status_message=s.status_message,
         revision=s.revision,
@@ -353,6 +354,7 @@ def parse_method(m: method_pb2.Method) -> Method:
             parallel=m.facts.parallel,
             invariances=tuple(m.facts.invariances),
             unsolicited=m.facts.unsolicited,
+            warm_start=m.facts.warm_start,
         ),
     )
 

@@ -420,6 +420,8 @@ class SessionInfo:
     encodings: Encodings | None
     #: Suggestions made ahead, while workers evaluate.
     prefetch: int
+    #: Names of the sessions whose trials it began from.
+    warm_start_from: tuple[str, ...]
     #: "running", "paused" or "done".
     state: str
     status_message: str
@@ -462,6 +464,8 @@ class Facts:
     invariances: tuple[str, ...]
     #: Whether observations of points that were not asked are taken.
     unsolicited: bool
+    #: Takes trials of earlier sessions: `warm_start_from`.
+    warm_start: bool
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Callable, Generic, TypeVar, Union
@@ -259,6 +259,7 @@ def minimize(
     pruner: str | tuple[str, Mapping[str, Any]] | None = None,
     seed: int | None = None,
     lease: float | None = None,
+    warm_start_from: Sequence[str | Session] = (),
     catch: Catch = Exception,
     progress: bool = True,
     name: str = "",
@@ -286,6 +287,8 @@ def minimize(
         pruner: id of a pruner, such as "median", "asha", "hyperband", or an id with its config.
         seed: of the session. With one worker, the run repeats.
         lease: seconds until the point of an evaluation that has not reported is asked again, 600 when None.
+        warm_start_from: earlier sessions of similar tasks, or their names, from whose trials the method begins; see
+            `Client.create_session`.
         progress: whether to show a bar, if there is a terminal.
         name: id for the session; chosen by the server when empty.
         client, target: which server; see Client.
@@ -296,6 +299,7 @@ def minimize(
     """
     client = client or Client(target)
     objective, options = _prepare(f, space, x0, jac, method, direction)
+    options |= {"warm_start_from": warm_start_from}
     session = client.create_session(config=config, pruner=pruner, seed=seed, lease=lease, name=name, **options)
     core, info = session._core, session.info
     plan = Plan(max_evaluations, direction, progress)
@@ -333,6 +337,7 @@ async def aminimize(
     pruner: str | tuple[str, Mapping[str, Any]] | None = None,
     seed: int | None = None,
     lease: float | None = None,
+    warm_start_from: Sequence[str | AsyncSession] = (),
     catch: Catch = Exception,
     progress: bool = True,
     name: str = "",
@@ -346,6 +351,7 @@ async def aminimize(
     """
     client = client or AsyncClient(target)
     objective, options = _prepare(f, space, x0, jac, method, direction)
+    options |= {"warm_start_from": warm_start_from}
     session = await client.create_session(config=config, pruner=pruner, seed=seed, lease=lease, name=name, **options)
     core, info = session._core, session.info
     plan = Plan(max_evaluations, direction, progress)

@@ -580,6 +580,7 @@ def create_study(
     space: Mapping[str, Parameter] | None = None,
     seed: int | None = None,
     lease: float | None = None,
+    warm_start_from: Sequence[str | Session] = (),
     client: Client | None = None,
     target: str | None = None,
 ) -> Study:
@@ -596,6 +597,8 @@ def create_study(
         space: declares the parameters, with conditions. See the head of this module for what happens without.
         seed: of the session and of the values drawn on the client.
         lease: seconds until the point of a trial that has not reported is asked again, 600 when None.
+        warm_start_from: sessions of earlier studies, or their names (`study.session`), from whose trials the sampler begins;
+            see `Client.create_session`. They must be there until this study has its space.
         client, target: which server; see Client.
 
     Raises:
@@ -612,6 +615,7 @@ def create_study(
         pruner=pruner,
         seed=seed,
         lease=lease,
+        warm_start_from=warm_start_from,
         objectives=objectives,
         offers=("value",),
     )

@@ -50,7 +50,7 @@ class Reference(_message.Message):
     def __init__(self, authors: _Optional[str] = ..., title: _Optional[str] = ..., year: _Optional[int] = ..., url: _Optional[str] = ...) -> None: ...
 
 class Facts(_message.Message):
-    __slots__ = ("spaces", "parameters", "many_objectives", "constraints", "parallel", "invariances", "unsolicited")
+    __slots__ = ("spaces", "parameters", "many_objectives", "constraints", "parallel", "invariances", "unsolicited", "warm_start")
     SPACES_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     MANY_OBJECTIVES_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class Facts(_message.Message):
     PARALLEL_FIELD_NUMBER: _ClassVar[int]
     INVARIANCES_FIELD_NUMBER: _ClassVar[int]
     UNSOLICITED_FIELD_NUMBER: _ClassVar[int]
+    WARM_START_FIELD_NUMBER: _ClassVar[int]
     spaces: _containers.RepeatedScalarFieldContainer[str]
     parameters: _containers.RepeatedScalarFieldContainer[str]
     many_objectives: bool
@@ -65,4 +66,5 @@ class Facts(_message.Message):
     parallel: bool
     invariances: _containers.RepeatedScalarFieldContainer[str]
     unsolicited: bool
-    def __init__(self, spaces: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Iterable[str]] = ..., many_objectives: bool = ..., constraints: bool = ..., parallel: bool = ..., invariances: _Optional[_Iterable[str]] = ..., unsolicited: bool = ...) -> None: ...
+    warm_start: bool
+    def __init__(self, spaces: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Iterable[str]] = ..., many_objectives: bool = ..., constraints: bool = ..., parallel: bool = ..., invariances: _Optional[_Iterable[str]] = ..., unsolicited: bool = ..., warm_start: bool = ...) -> None: ...

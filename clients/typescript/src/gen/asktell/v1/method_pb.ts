@@ -11,7 +11,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file asktell/v1/method.proto.
  */
 export const file_asktell_v1_method: GenFile = /*@__PURE__*/
-  fileDesc("Chdhc2t0ZWxsL3YxL21ldGhvZC5wcm90bxIKYXNrdGVsbC52MSKlAgoGTWV0aG9kEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIOCgZmYW1pbHkYBCABKAkSDQoFdGl0bGUYBSABKAkSDwoHc3VtbWFyeRgGIAEoCRIpCgpyZWZlcmVuY2VzGAcgAygLMhUuYXNrdGVsbC52MS5SZWZlcmVuY2USLgoNY29uZmlnX3NjaGVtYRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSEwoLY29uZmlnX2hhc2gYCSABKAkSEQoJZXF1YXRpb25zGAogAygJEg0KBW5lZWRzGAsgAygJEiAKBWZhY3RzGAwgASgLMhEuYXNrdGVsbC52MS5GYWN0cxIMCgRraW5kGA0gASgJIkYKCVJlZmVyZW5jZRIPCgdhdXRob3JzGAEgASgJEg0KBXRpdGxlGAIgASgJEgwKBHllYXIYAyABKAUSCwoDdXJsGAQgASgJIpUBCgVGYWN0cxIOCgZzcGFjZXMYASADKAkSEgoKcGFyYW1ldGVycxgCIAMoCRIXCg9tYW55X29iamVjdGl2ZXMYAyABKAgSEwoLY29uc3RyYWludHMYBCABKAgSEAoIcGFyYWxsZWwYBSABKAgSEwoLaW52YXJpYW5jZXMYBiADKAkSEwoLdW5zb2xpY2l0ZWQYByABKAhiBnByb3RvMw", [file_google_protobuf_struct]);
+  fileDesc("Chdhc2t0ZWxsL3YxL21ldGhvZC5wcm90bxIKYXNrdGVsbC52MSKlAgoGTWV0aG9kEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIOCgZmYW1pbHkYBCABKAkSDQoFdGl0bGUYBSABKAkSDwoHc3VtbWFyeRgGIAEoCRIpCgpyZWZlcmVuY2VzGAcgAygLMhUuYXNrdGVsbC52MS5SZWZlcmVuY2USLgoNY29uZmlnX3NjaGVtYRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSEwoLY29uZmlnX2hhc2gYCSABKAkSEQoJZXF1YXRpb25zGAogAygJEg0KBW5lZWRzGAsgAygJEiAKBWZhY3RzGAwgASgLMhEuYXNrdGVsbC52MS5GYWN0cxIMCgRraW5kGA0gASgJIkYKCVJlZmVyZW5jZRIPCgdhdXRob3JzGAEgASgJEg0KBXRpdGxlGAIgASgJEgwKBHllYXIYAyABKAUSCwoDdXJsGAQgASgJIqkBCgVGYWN0cxIOCgZzcGFjZXMYASADKAkSEgoKcGFyYW1ldGVycxgCIAMoCRIXCg9tYW55X29iamVjdGl2ZXMYAyABKAgSEwoLY29uc3RyYWludHMYBCABKAgSEAoIcGFyYWxsZWwYBSABKAgSEwoLaW52YXJpYW5jZXMYBiADKAkSEwoLdW5zb2xpY2l0ZWQYByABKAgSEgoKd2FybV9zdGFydBgIIAEoCGIGcHJvdG8z", [file_google_protobuf_struct]);
 
 /**
  * An algorithm that a session can run. Lists leave out `config_schema`, `config_hash` and `equations`.
@@ -177,6 +177,13 @@ export type Facts = Message<"asktell.v1.Facts"> & {
    * @generated from field: bool unsolicited = 7;
    */
   unsolicited: boolean;
+
+  /**
+   * Takes trials of earlier sessions: warm_start_from of a session.
+   *
+   * @generated from field: bool warm_start = 8;
+   */
+  warmStart: boolean;
 };
 
 /**
