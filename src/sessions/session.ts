@@ -732,10 +732,9 @@ export class Session {
       pruning: this.pruning,
       ...(this.generation > 0 && { generation: this.generation }),
     } as unknown as Tree
-    return createHash('sha256')
-      .update(encodeTree(tree))
-      .update(await this.host.state())
-      .digest('hex')
+    const hash = createHash('sha256').update(encodeTree(tree))
+    for (const part of (await this.host.state()).parts) hash.update(part)
+    return hash.digest('hex')
   }
 }
 

@@ -213,7 +213,8 @@ async function disturb() {
     await server?.kill()
     patient.close()
   }
-  if (failure !== undefined) throw new Error(`after ${kills} kills, ${early} early: ${failure}\n${server?.log}`, { cause: failure })
+  if (failure !== undefined)
+    throw new Error(`after ${kills} kills, ${early} early: ${failure}\n${server?.log}`, { cause: failure })
 }
 
 /** After a restart: what was acknowledged before the kill is there, and nothing that was not sent. */
