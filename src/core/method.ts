@@ -133,6 +133,11 @@ export interface Method<C, S extends Tree> {
   estimate(run: Run<C>, state: S): Estimate
   /** Tensors in the state by name, without a copy. Gradient methods resolve their `view` points here. */
   view?(run: Run<C>, state: S, name: string): Tensors
+  /**
+   * Arrays that the gradient of an open query may be written into as it comes, to be told as these arrays. They are no part of
+   * the state, and other calls of `step` may overwrite them only where they resolve that query.
+   */
+  landing?(run: Run<C>, state: S, queryId: string): Tensors | undefined
   migrate?(from: number, state: Tree): S
 }
 

@@ -13,8 +13,26 @@ export type TypedArray =
   | Uint8Array
   | BigInt64Array
   | BigUint64Array
-export type Leaf = null | boolean | number | string | TypedArray
+export type Leaf = null | boolean | number | string | TypedArray | Segments
 export type Tree = Leaf | readonly Tree[] | { readonly [key: string]: Tree | undefined }
+
+/** Bytes that lie in several places, stored as one Uint8Array. */
+export class Segments {
+  readonly length: number
+  constructor(readonly parts: readonly Uint8Array[]) {
+    this.length = parts.reduce((sum, { length }) => sum + length, 0)
+  }
+  /** A copy in one piece. */
+  join(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.length)
+    let at = 0
+    for (const part of this.parts) {
+      bytes.set(part, at)
+      at += part.length
+    }
+    return bytes
+  }
+}
 
 const ARRAYS = [
   Float64Array,
@@ -34,11 +52,27 @@ const Tag = { null: 0, false: 1, true: 2, number: 3, string: 4, array: 5, record
 /** Most trees are small: they are written here and copied out. */
 const scratch = new Uint8Array(1 << 16)
 const scratchView = new DataView(scratch.buffer)
+/** Arrays of so many bytes become parts of their own, uncopied. */
+const BULK = 1 << 14
 
 class Writer {
+  /** What is complete, ahead of `bytes`. */
+  readonly parts: Uint8Array[] = []
   bytes = scratch
   view = scratchView
   length = 0
+
+  finish(): readonly Uint8Array[] {
+    if (this.length > 0) this.flush()
+    return this.parts
+  }
+  private flush() {
+    const bytes = this.bytes.subarray(0, this.length)
+    this.parts.push(this.bytes === scratch ? bytes.slice() : bytes)
+    this.bytes = scratch
+    this.view = scratchView
+    this.length = 0
+  }
 
   reserve(n: number) {
     if (this.length + n <= this.bytes.length) return
@@ -57,6 +91,11 @@ class Writer {
     this.length += 8
   }
   raw(bytes: Uint8Array) {
+    if (bytes.length >= BULK) {
+      this.flush()
+      this.parts.push(bytes)
+      return
+    }
     this.reserve(bytes.length)
     this.bytes.set(bytes, this.length)
     this.length += bytes.length
@@ -111,6 +150,12 @@ function write(out: Writer, tree: Tree, trail: (string | number)[]): void {
     out.size(tree.length)
     return out.raw(new Uint8Array(tree.buffer, tree.byteOffset, tree.byteLength))
   }
+  if (tree instanceof Segments) {
+    out.byte(Tag.typed + ARRAYS.indexOf(Uint8Array))
+    out.size(tree.length)
+    for (const part of tree.parts) out.raw(part)
+    return
+  }
   if (typeof tree === 'object') {
     const proto = Object.getPrototypeOf(tree)
     if (proto !== Object.prototype && proto !== null)
@@ -143,11 +188,20 @@ function set(record: Record<string, Tree>, key: string, value: Tree): void {
   else Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true })
 }
 
-/** Bytes of a tree. Throws TypeError naming the path of a value that is not plain data. */
-export function encodeTree(tree: Tree): Uint8Array {
+/**
+ * Bytes of a tree in parts, of which large ones are its own arrays: valid until those change. Throws TypeError naming the path
+ * of a value that is not plain data.
+ */
+export function encodeParts(tree: Tree): readonly Uint8Array[] {
   const out = new Writer()
   write(out, tree, [])
-  return out.bytes === scratch ? scratch.slice(0, out.length) : out.bytes.subarray(0, out.length)
+  return out.finish()
+}
+
+/** Bytes of a tree, which share nothing with it. Throws as `encodeParts`. */
+export function encodeTree(tree: Tree): Uint8Array {
+  const parts = encodeParts(tree)
+  return parts.length === 1 ? parts[0] : new Segments(parts).join()
 }
 
 /** The tree of bytes written by encodeTree. Typed arrays are fresh, aligned copies. Throws RangeError on damage. */
@@ -227,6 +281,7 @@ export function cloneTree<T extends Tree>(tree: T): T {
   if (tree === null || typeof tree !== 'object') return tree
   if (ArrayBuffer.isView(tree)) return (tree as Float64Array).slice() as unknown as T
   if (Array.isArray(tree)) return tree.map(cloneTree) as unknown as T
+  if (tree instanceof Segments) return new Segments(tree.parts.map((part) => part.slice())) as unknown as T
   const copy: Record<string, Tree> = {}
   for (const [key, value] of Object.entries(tree)) if (value !== undefined) set(copy, key, cloneTree(value as Tree))
   return copy as T
@@ -236,5 +291,6 @@ export function cloneTree<T extends Tree>(tree: T): T {
 export function treeBytes(tree: Tree | undefined): number {
   if (tree === null || typeof tree !== 'object') return 0
   if (ArrayBuffer.isView(tree)) return tree.byteLength
+  if (tree instanceof Segments) return tree.length
   return Object.values(tree).reduce((sum: number, value) => sum + treeBytes(value as Tree), 0)
 }

@@ -32,6 +32,7 @@ import {
   type Beside,
   type GradientState,
   type Host,
+  landingOf,
   Machine,
   NOTHING_BESIDE,
   slotElements,
@@ -238,6 +239,13 @@ export function gradientMethod<F extends z.ZodRawShape>(preset: Preset<F>): Meth
       const tensors = views[name] ?? (name === state.answer ? state.slots[name] : undefined)
       if (!tensors) throw new AsktellError('INVALID_ARGUMENT', `${id} has no view "${name}"`)
       return tensors
+    },
+
+    landing(run, state, queryId) {
+      const { driver, gathering, parametrization } = run.config
+      // Others run programs on several gradients in a step, or compute with the one that was told.
+      const plain = driver.id === 'step' && gathering.id === 'none' && parametrization.id === 'none' && !host
+      return plain && queryId === state.open && asksGradient(state.ask) ? landingOf(run) : undefined
     },
   })
   return gathered(parametrized(method))

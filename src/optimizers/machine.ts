@@ -355,6 +355,10 @@ function compiled<C extends Common>(
   return found
 }
 
+/** Where the program of a step reads the gradient, once it is compiled. */
+export const landingOf = <C extends Common>({ memo }: Run<C>): Tensors | undefined =>
+  (memo.get('step') as Compiled | undefined)?.kernel.inputBuffer('g')
+
 /** Numbers that the slots of a rule hold. */
 export const slotElements = (slots: Slots): number =>
   Object.values(slots).reduce(

@@ -1,6 +1,7 @@
 /** Optimize: Step as a stream, with gradients and products that may come ahead in chunks. */
 import type { GradientChunk, OptimizeRequest, StepResponse } from '../core/gen/asktell/v1/service_pb.js'
 import type { Tensors } from '../core/tensor.js'
+import type { Landing } from '../sessions/api.js'
 import { type Call, until } from './call.js'
 import { fail, idOf, quote } from './codec/basics.js'
 import type { Ahead, Layout } from './codec/query.js'
@@ -22,30 +23,40 @@ export async function* optimize(
   let name = ''
   let layout: Layout = { specs: [], encodings: {} }
   const chunks = new Chunks(maxGradientBytes)
-  for await (const { message } of until(requests, call.draining, draining)) {
-    switch (message.case) {
-      case 'chunk':
-        if (!name) fail('chunk', 'the first request of a stream is a step: it names the session')
-        chunks.add(message.value, layout)
-        break
-      case 'step': {
-        const request = message.value
-        if (!name) {
-          layout = await steps.layout(idOf('sessions', request.name, 'step.name'))
-          name = request.name
-        } else if (request.name && request.name !== name)
-          fail('step.name', `this stream is of ${quote(name)}, got ${quote(request.name)}`)
-        request.name = name
-        const chunked = chunks.take()
-        const missing = [...chunked.keys()].find((id) => !request.observations.some((o) => o.queryId === id))
-        if (missing !== undefined)
-          fail('step.observations', `chunks came for query ${quote(missing)}, but no observation`)
-        yield await steps.step(request, 'step.', call, chunked)
-        break
+  try {
+    for await (const { message } of until(requests, call.draining, draining)) {
+      switch (message.case) {
+        case 'chunk': {
+          if (!name) fail('chunk', 'the first request of a stream is a step: it names the session')
+          const { value } = message
+          if (chunks.wantsRoom(value))
+            chunks.land(value.queryId, await steps.land(idOf('sessions', name), value.queryId))
+          chunks.add(value, layout)
+          break
+        }
+        case 'step': {
+          const request = message.value
+          if (!name) {
+            layout = await steps.layout(idOf('sessions', request.name, 'step.name'))
+            name = request.name
+          } else if (request.name && request.name !== name)
+            fail('step.name', `this stream is of ${quote(name)}, got ${quote(request.name)}`)
+          request.name = name
+          const chunked = chunks.take()
+          const missing = [...chunked.keys()].find((id) => !request.observations.some((o) => o.queryId === id))
+          if (missing !== undefined)
+            fail('step.observations', `chunks came for query ${quote(missing)}, but no observation`)
+          const response = await steps.step(request, 'step.', call, chunked)
+          chunks.release()
+          yield response
+          break
+        }
+        default:
+          fail('message', 'expected a step or a chunk')
       }
-      default:
-        fail('message', 'expected a step or a chunk')
     }
+  } finally {
+    chunks.release()
   }
 }
 
@@ -55,9 +66,24 @@ type Part = 'gradients' | 'products'
 class Chunks {
   private queries = new Map<string, { [part in Part]?: Map<number, TensorAssembler> }>()
   private reserve: Reserve
+  /** Room in the session for the gradient of a query. */
+  private landing?: { queryId: string; room: Landing | undefined }
 
   constructor(private readonly maxBytes: number) {
     this.reserve = allowance(maxBytes, 'chunk')
+  }
+
+  /** Whether a chunk begins a gradient that could be put together in the session itself. */
+  wantsRoom({ queryId, point, product }: GradientChunk): boolean {
+    return !this.landing && point === 0 && !product && !this.queries.has(queryId)
+  }
+  land(queryId: string, room: Landing | undefined): void {
+    this.landing = { queryId, room }
+  }
+  /** What landed has been told, or never will be. */
+  release(): void {
+    this.landing?.room?.end()
+    this.landing = undefined
   }
 
   add({ queryId, point, tensor, product }: GradientChunk, { specs, encodings }: Layout): void {
@@ -69,7 +95,10 @@ class Chunks {
     let assembler = points.get(point)
     if (!assembler) {
       const takes = product ? [] : encodings.gradients
-      points.set(point, (assembler = new TensorAssembler(specs, 'OBSERVATION_INVALID', this.reserve, takes)))
+      const { landing } = this
+      const into = landing?.queryId === queryId && !product && point === 0 ? landing.room?.tensors : undefined
+      assembler = new TensorAssembler(specs, 'OBSERVATION_INVALID', this.reserve, takes, into)
+      points.set(point, assembler)
     }
     // A chunk is all that its message holds.
     if (assembler.add(tensor, 'chunk.tensor')) giveBack(tensor.data)

@@ -15,7 +15,7 @@ import {
 import type { Dtype as ProtoDtype } from '../core/gen/asktell/v1/tensor_pb.js'
 import type { Point } from '../core/query.js'
 import type { Dtype, Tensors } from '../core/tensor.js'
-import type { Mutation, Sessions, StepInput } from '../sessions/api.js'
+import type { Landing, Lend, Mutation, Sessions, StepInput } from '../sessions/api.js'
 import { RESOLVER, shortOf } from '../sessions/index.js'
 import { type Call, linked } from './call.js'
 import { count, duration, fail, idOf, int64, quote, seconds } from './codec/basics.js'
@@ -40,7 +40,8 @@ import type { Telemetry } from './telemetry.js'
 export type Chunked = ReadonlyMap<string, Ahead>
 /** How the tensors of an answer travel: all of them in `encoding`, or those of the first point for a copy of the client. */
 type Format = { encoding: Dtype | undefined; delta?: DeltaFormat & { held: Held } }
-type PointOptions = Format & { omitTensors?: boolean; queryId?: string; place?: Place }
+/** `lends`: the points become the bytes of a message at once. */
+type PointOptions = Format & { omitTensors?: boolean; queryId?: string; place?: Place; lends?: boolean }
 type Answer = { omitTensors: boolean; encoding: ProtoDtype; held?: ProtoHeld; shared?: Shared; path: string }
 
 const MAX_COUNT = 10_000
@@ -78,6 +79,11 @@ export class Steps {
   forget(id: string): void {
     this.layouts.delete(id)
     this.telemetry.steps.forget(id)
+  }
+
+  /** Room in the session for a gradient that comes in chunks. */
+  land(id: string, queryId: string): Promise<Landing | undefined> {
+    return this.sessions.land(id, queryId)
   }
 
   async ask(request: AskRequest, call: Call): Promise<StepResponse> {
@@ -120,7 +126,7 @@ export class Steps {
 
   /** Points with their views resolved; undefined when they are of a query that has been answered meanwhile. */
   async points(id: string, points: readonly Point[], options: PointOptions) {
-    const { omitTensors, encoding, delta, queryId, place } = options
+    const { omitTensors, encoding, delta, queryId, place, lends } = options
     const out: MessageInitShape<typeof PointSchema>[] = []
     for (const point of points) {
       if (omitTensors || (point.kind !== 'view' && point.kind !== 'tensors')) {
@@ -129,10 +135,10 @@ export class Steps {
       }
       const { specs } = await this.layout(id)
       const copies = delta && out.length === 0 ? await this.sessions.copies(id) : undefined
-      const write = (tensors: Tensors) =>
+      const write = (tensors: Tensors, lend?: Lend) =>
         copies && delta
           ? tensorsForHolder(tensors, specs, delta, delta.held, copies, place)
-          : tensorsToProto(tensors, specs, encoding, place)
+          : tensorsToProto(tensors, specs, encoding, place, lends ? lend : undefined)
       const tensors =
         point.kind === 'view' ? await this.sessions.view(id, point.name, write, queryId) : write(point.tensors)
       if (!tensors) return undefined
@@ -209,7 +215,8 @@ export class Steps {
       }
       const queries = []
       for (const query of result.queries) {
-        const options = { ...format, omitTensors: answer.omitTensors, queryId: query.id, place: room?.place }
+        const lends = call.transport === 'grpc'
+        const options = { ...format, omitTensors: answer.omitTensors, queryId: query.id, place: room?.place, lends }
         const points = await this.points(id, query.points, options)
         if (points) queries.push(queryToProto(query, points))
       }

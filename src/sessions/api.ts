@@ -2,12 +2,14 @@
 import type { Analysis } from '../blackbox/analysis/analysis.js'
 import type { AnalysisRequest } from '../blackbox/analysis/request.js'
 import type { Lossy } from '../core/encodings/index.js'
+import type { Loan } from '../core/loan.js'
 import type { Estimate } from '../core/method.js'
 import type { Observation, Point, Query, Usage } from '../core/query.js'
 import type { Params, Problem, SearchSpace } from '../core/space.js'
 import type { Tensors } from '../core/tensor.js'
 import type { Copies } from './copies.js'
 import type { AuditEntry } from './edits.js'
+import type { Landing } from './host/host.js'
 
 export type Durability = 'journal' | 'snapshot'
 export type SessionState = 'running' | 'paused' | 'done'
@@ -162,6 +164,11 @@ export type Patch = {
 export type Page<T> = { items: readonly T[]; nextPageToken: string }
 
 /** Every call rejects with AsktellError. Mutations with a request id are applied once; a repeat gets the stored answer. */
+export type { Landing }
+
+/** Lends bytes of a view for longer than the call, where the method runs on this thread. */
+export type Lend = (bytes: Uint8Array) => Loan
+
 export interface Sessions {
   create(spec: SessionSpec, options?: Mutation & { id?: string }): Promise<SessionInfo>
   /** Hashing the state reads all of it: without `stateHash` the answer comes at once, with an empty hash. */
@@ -174,7 +181,14 @@ export interface Sessions {
    * What `read` makes of the tensors of a `view` point; it must not keep the arrays, which are the session's own. With the
    * id of the point's query: undefined when that has been answered, and the tensors may be others.
    */
-  view<T>(id: string, name: string, read: (tensors: Tensors) => T, queryId?: string): Promise<T | undefined>
+  view<T>(
+    id: string,
+    name: string,
+    read: (tensors: Tensors, lend?: Lend) => T,
+    queryId?: string,
+  ): Promise<T | undefined>
+  /** Room in the session for the gradient of an open query, where it has some that nobody uses. */
+  land(id: string, queryId: string): Promise<Landing | undefined>
   /** What clients of the session hold. Another one after the session has left memory. */
   copies(id: string): Promise<Copies>
   report(id: string, input: ReportInput): Promise<ReportResult>

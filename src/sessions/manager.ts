@@ -10,6 +10,8 @@ import type { Problem } from '../core/space.js'
 import type { Tensors } from '../core/tensor.js'
 import { Actor } from './actor.js'
 import type {
+  Landing,
+  Lend,
   Mutation,
   Page,
   Patch,
@@ -331,12 +333,23 @@ export class SessionManager implements Sessions {
     }
   }
 
-  async view<T>(id: string, name: string, read: (tensors: Tensors) => T, queryId?: string): Promise<T | undefined> {
+  async view<T>(
+    id: string,
+    name: string,
+    read: (tensors: Tensors, lend?: Lend) => T,
+    queryId?: string,
+  ): Promise<T | undefined> {
     const session = await (await this.actor(id)).peek()
     // Nothing may come between the three: the next tell moves the arrays.
     if (queryId !== undefined && !session.query(queryId)) return undefined
-    const tensors = session.host.view(name)
-    return read(tensors instanceof Promise ? await tensors : tensors)
+    const { host } = session
+    const tensors = host.view(name)
+    return read(tensors instanceof Promise ? await tensors : tensors, host.lend && ((bytes) => host.lend!(bytes)))
+  }
+
+  async land(id: string, queryId: string): Promise<Landing | undefined> {
+    const session = await (await this.actor(id)).peek()
+    return session.query(queryId) && session.host.land?.(queryId)
   }
 
   async copies(id: string): Promise<Copies> {

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { crc32c } from '@node-rs/crc32'
 import { AsktellError } from '../core/errors.js'
-import { decodeTree, encodeTree, type Tree } from '../core/tree.js'
+import { decodeTree, encodeParts, encodeTree, type Tree } from '../core/tree.js'
 import type { SessionInfo, WatchEvent } from './api.js'
 import { Damage, frame, Newer, unframe } from './frame.js'
 import type { Settings, Spec } from './negotiate.js'
@@ -26,7 +26,7 @@ export function packInput(data: unknown): Uint8Array {
     throw error
   }
 }
-export const packFrame = (data: unknown): Uint8Array => frame(pack(data))
+export const packFrame = (data: unknown): Uint8Array => frame(...encodeParts(data as Tree))
 export const unpackFrame = <T>(bytes: Uint8Array): T => unpack<T>(unframe(bytes))
 
 /** Reads something stored; damage becomes STORE_CORRUPT, a newer format UNSUPPORTED. */

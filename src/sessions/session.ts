@@ -738,10 +738,9 @@ export class Session {
       ...(this.generation > 0 && { generation: this.generation }),
       ...(earlier && { earlier }),
     } as unknown as Tree
-    return createHash('sha256')
-      .update(encodeTree(tree))
-      .update(await this.host.state())
-      .digest('hex')
+    const hash = createHash('sha256').update(encodeTree(tree))
+    for (const part of (await this.host.state()).parts) hash.update(part)
+    return hash.digest('hex')
   }
 }
 

@@ -25,7 +25,7 @@ async function play(id: string, answer: TestProblem['answer'], most: number) {
       for (const point of query.points) {
         // What is made of seeds begins from the iterate.
         const name = point.kind === 'view' ? point.name : point.kind === 'seeded' ? 'x' : undefined
-        if (name) views.set(name, (await sessions.view(id, name, structuredClone<Tensors>))!)
+        if (name) views.set(name, (await sessions.view(id, name, (tensors) => structuredClone(tensors)))!)
       }
       const observation = answer(query, (name) => views.get(name)!)
       await sessions.step(id, { observations: [observation], count: 0 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cloneTree, decodeTree, encodeTree, type Tree, treeBytes } from '../../src/core/tree.js'
+import { cloneTree, decodeTree, encodeParts, encodeTree, Segments, type Tree, treeBytes } from '../../src/core/tree.js'
 
 const wellFormed = fc.string({ unit: 'binary' })
 const typed = fc.oneof(
@@ -46,6 +46,21 @@ describe('tree codec', () => {
       }),
       { numRuns: 500 },
     )
+  })
+
+  it('gives large arrays as parts of their own, and takes bytes in parts for bytes', () => {
+    const large = Float32Array.from({ length: 10_000 }, (_, i) => i)
+    const value = { small: [1, 'a'], large, after: { large: large.slice(0, 5000), last: null } }
+    const parts = encodeParts(value)
+    expect(parts.filter(({ buffer }) => buffer === large.buffer)).toHaveLength(1)
+    expect(new Segments(parts).join()).toEqual(encodeTree(value))
+    expect(decodeTree(encodeTree(value))).toEqual(value)
+
+    const whole = { before: 1, state: encodeTree(value), behind: [2] }
+    const pieces = { ...whole, state: new Segments(parts) }
+    expect(encodeTree(pieces)).toEqual(encodeTree(whole))
+    expect(encodeTree(cloneTree(pieces))).toEqual(encodeTree(whole))
+    expect(treeBytes(pieces)).toBe(treeBytes(whole))
   })
 
   it('keeps -0, NaN payloads, infinities and dtypes', () => {

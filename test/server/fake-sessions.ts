@@ -155,6 +155,7 @@ export function fakeSessions(): FakeSessions {
       return result
     },
     view: async (id, _name, read) => read(find(id).parameters),
+    land: async () => undefined,
     async report(id, { value }) {
       const session = find(id)
       emit(session, 'reported')

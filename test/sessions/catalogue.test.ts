@@ -88,7 +88,7 @@ async function answer(
   for (const point of query.points)
     tensors.push(
       point.kind === 'view'
-        ? await sessions.view(id, point.name, structuredClone<Tensors>)
+        ? await sessions.view(id, point.name, (tensors) => structuredClone(tensors))
         : point.kind === 'tensors'
           ? point.tensors
           : undefined,

@@ -129,7 +129,9 @@ describe('files', () => {
     const file = await collect(sessions.export('g'))
     const copy = await sessions.import(chunked(file), { id: 'h' })
     expect(copy.stateHash).toBe((await sessions.get('g')).stateHash)
-    expect(await sessions.view('h', 'x', structuredClone)).toEqual(await sessions.view('g', 'x', structuredClone))
+    expect(await sessions.view('h', 'x', (tensors) => structuredClone(tensors))).toEqual(
+      await sessions.view('g', 'x', (tensors) => structuredClone(tensors)),
+    )
   })
 
   it('are refused when damaged, cut, newer or something else', async () => {

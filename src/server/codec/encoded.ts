@@ -1,11 +1,14 @@
 /** The bytes of a message on their way out. */
 import type { Writable } from 'node:stream'
 import type { DescMessage, Message } from '@bufbuild/protobuf'
-import { giveBack } from './staging.js'
+import { borrow, giveBack, loanOf } from './staging.js'
 import { encode } from './wire.js'
 
 /** From here on a part is passed on as it lies: a write of its own costs less than the copy. */
 const SEPARATE = 16 << 10
+/** Lent bytes are copied so many at a time, as they are sent, and so many may be on their way. */
+const PIECE = 1 << 20
+const AHEAD = 4 * PIECE
 
 /** The bytes of a message, not yet put together. The parts may be used again once they have been copied or sent. */
 export class Encoded {
@@ -24,7 +27,9 @@ export class Encoded {
   private copy(target: Uint8Array, start: number): void {
     let at = start
     for (const part of this.parts) {
-      target.set(part, at)
+      const loan = loanOf(part)
+      if (loan) loan.read(target.subarray(at, at + part.length))
+      else target.set(part, at)
       at += part.length
       giveBack(part)
     }
@@ -46,30 +51,56 @@ export class Encoded {
       sink.write(frame, done)
       return
     }
+    const pieces = this.pieces()
+    let onTheWay = 0
+    let ended = false
+    const pump = () => {
+      sink.cork()
+      while (!ended && onTheWay < AHEAD) {
+        const { value: piece } = pieces.next()
+        if (!piece) ended = true
+        else {
+          onTheWay += piece.length
+          sink.write(piece, (error) => passed(piece, error))
+        }
+      }
+      sink.uncork()
+    }
+    const passed = (piece: Uint8Array, error?: Error | null) => {
+      giveBack(piece)
+      onTheWay -= piece.length
+      if (error) {
+        ended = true
+        done(error)
+      } else if (!ended) pump()
+      else if (onTheWay === 0) done()
+    }
+    pump()
+  }
+
+  /** The frame in pieces: small parts together, large ones as they lie, and lent ones copied when they are asked for. */
+  private *pieces(): Generator<Uint8Array, undefined> {
     const header = Buffer.alloc(5)
     header.writeUInt32BE(this.byteLength, 1)
-    const pieces: Uint8Array[] = []
     let small: Uint8Array[] = [header]
-    const join = () => {
-      // Never an empty piece: http2 lets go of all that was written with it while what is ahead of it is still on its way.
-      if (small.length > 0) pieces.push(Buffer.concat(small))
-      small = []
-    }
     for (const part of this.parts) {
       if (part.length < SEPARATE) {
         small.push(part)
         continue
       }
-      join()
-      pieces.push(part)
+      // Never an empty piece: http2 lets go of all that was written with it while what is ahead of it is still on its way.
+      if (small.length > 0) yield Buffer.concat(small)
+      small = []
+      const loan = loanOf(part)
+      if (!loan) yield part
+      else
+        for (let left = part.length; left > 0; ) {
+          const piece = borrow(Math.min(left, PIECE))
+          left -= loan.read(piece)
+          yield piece
+        }
     }
-    join()
-    sink.cork()
-    for (const [i, piece] of pieces.entries())
-      sink.write(piece, (error) => {
-        giveBack(piece)
-        if (i === pieces.length - 1) done(error)
-      })
-    sink.uncork()
+    if (small.length > 0) yield Buffer.concat(small)
+    return undefined
   }
 }

@@ -3,6 +3,8 @@
  * It is used again, because fresh memory of such a size costs more than the copy into it, in page faults and in
  * collections that it brings about.
  */
+import type { Loan } from '../../core/loan.js'
+
 const LEAST = 4 << 10
 const MOST_BYTES = 192 << 20
 
@@ -29,3 +31,12 @@ export function giveBack({ buffer }: ArrayBufferView): void {
   free.push(buffer as ArrayBuffer)
   for (kept += buffer.byteLength; kept > MOST_BYTES; ) kept -= (free.shift() as ArrayBuffer).byteLength
 }
+
+const loans = new WeakMap<Uint8Array, Loan>()
+
+/** Marks bytes of a message as lent: what they are is read from the loan. */
+export function markLent(bytes: Uint8Array, loan: Loan): Uint8Array {
+  loans.set(bytes, loan)
+  return bytes
+}
+export const loanOf = (bytes: Uint8Array): Loan | undefined => loans.get(bytes)

@@ -10,9 +10,10 @@ import {
   TensorSchema,
   type TensorsSchema,
 } from '../../core/gen/asktell/v1/tensor_pb.js'
+import type { Loan } from '../../core/loan.js'
 import { DTYPES, type Dtype, elements, type FloatArray, type TensorSpec, type Tensors } from '../../core/tensor.js'
 import { count, enumTable, fail, quote } from './basics.js'
-import { borrow } from './staging.js'
+import { borrow, markLent } from './staging.js'
 
 export const dtypes = enumTable<ProtoDtype, Dtype>([
   [ProtoDtype.F32, 'f32'],
@@ -113,6 +114,8 @@ export class TensorAssembler {
     private readonly reserve: Reserve = () => {},
     /** Lossy encodings that may come. */
     private readonly takes: readonly Lossy[] = [],
+    /** Arrays to put the tensors together in, where they have the manifest's dtypes. */
+    private readonly into: Tensors = {},
   ) {
     this.specs = new Map(specs.map((spec) => [spec.name, spec]))
   }
@@ -138,12 +141,17 @@ export class TensorAssembler {
     if (!array) {
       this.reserve(size * (spec.dtype === 'f64' ? 8 : 4))
       const view = !lossy && end - start === size ? viewOf(tensor, encoding, spec) : undefined
-      this.arrays.set(name, (array = view ?? arrayFor(spec)))
+      this.arrays.set(name, (array = view ?? this.given(spec) ?? arrayFor(spec)))
       if (view) return false
     }
     if (lossy) ENCODINGS[encoding].decode(data, array, start, end - start)
     else decodeInto(data, encoding, array, start)
     return true
+  }
+
+  private given({ name, dtype }: TensorSpec): FloatArray | undefined {
+    const array = this.into[name]
+    return (dtype === 'f64') === array instanceof Float64Array ? array : undefined
   }
 
   /** How many elements the data of a tensor stands for, of the `left` that it may. */
@@ -234,12 +242,19 @@ export function arraysFromProto(arrays: readonly ProtoTensor[], path: string): T
   return Object.fromEntries(read)
 }
 
-/** Each tensor in `encoding`, or in the manifest's own. Copies: the arrays may change right after. */
+/** Arrays of so many bytes are lent rather than copied. */
+const LENT = 1 << 20
+
+/**
+ * Each tensor in `encoding`, or in the manifest's own. Copies: the arrays may change right after. Large ones are lent where
+ * that is possible, and their bytes then only for `Encoded`.
+ */
 export function tensorsToProto(
   tensors: Tensors,
   specs: readonly TensorSpec[],
   encoding: Dtype | undefined,
   place: Place = () => undefined,
+  lend?: (bytes: Uint8Array) => Loan,
 ): MessageInitShape<typeof TensorsSchema> {
   const own = new Map(specs.map((spec) => [spec.name, spec.dtype]))
   return {
@@ -247,8 +262,12 @@ export function tensorsToProto(
       const dtype = encoding ?? own.get(name) ?? (values instanceof Float64Array ? 'f64' : 'f32')
       const message = create(TensorSchema, { name, dtype: dtypes.write(dtype) })
       const asItIs = dtype === (values instanceof Float64Array ? 'f64' : 'f32')
-      if (asItIs && placed(message, new Uint8Array(values.buffer, values.byteOffset, values.byteLength), place))
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+      if (asItIs && placed(message, bytes, place)) return message
+      if (asItIs && lend && bytes.length >= LENT) {
+        message.data = markLent(bytes, lend(bytes))
         return message
+      }
       const data = encode(values, dtype)
       if (asItIs || !placed(message, data, place)) message.data = data
       return message

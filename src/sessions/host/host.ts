@@ -1,9 +1,11 @@
 /** Where a method's state lives: on this thread (inline) or on a worker of the pool. The session can't tell. */
 import type { Analysis } from '../../blackbox/analysis/analysis.js'
+import type { Loan } from '../../core/loan.js'
 import type { Estimate, Run, Status } from '../../core/method.js'
 import type { Event, Query } from '../../core/query.js'
 import type { Problem } from '../../core/space.js'
 import type { Tensors } from '../../core/tensor.js'
+import type { Segments } from '../../core/tree.js'
 import type { AnalysisTask } from './analyst.js'
 
 /** All that it takes to start a method. */
@@ -27,6 +29,9 @@ export type Reaction = {
   withdrawn?: readonly string[]
 }
 
+/** Arrays to write a gradient into, to be told as them. `end` gives them free. */
+export type Landing = { tensors: Tensors; end(): void }
+
 type Maybe<T> = T | Promise<T>
 
 export interface Host {
@@ -38,8 +43,12 @@ export interface Host {
   estimate(): Maybe<Estimate>
   /** Inline, the arrays are the method's own. */
   view(name: string): Maybe<Tensors>
-  /** encodeTree of the state. */
-  state(): Maybe<Uint8Array>
+  /** Room for the gradient of an open query, for one caller at a time, where there is some: inline. */
+  land?(queryId: string): Landing | undefined
+  /** Where arrays of a view may be read after the call: inline. */
+  lend?(bytes: Uint8Array): Loan
+  /** encodeTree of the state; inline, in parts that are valid until the next step. */
+  state(): Maybe<Segments>
   close(): void
 }
 

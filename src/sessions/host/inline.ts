@@ -1,11 +1,12 @@
 /** Runs methods on the calling thread: no copies, for methods whose steps take well under a millisecond per megabyte. */
 import { AsktellError } from '../../core/errors.js'
+import { Loans } from '../../core/loan.js'
 import type { AnyMethod, Run } from '../../core/method.js'
 import type { Event } from '../../core/query.js'
-import { decodeTree, encodeTree, type Tree } from '../../core/tree.js'
+import { decodeTree, encodeParts, Segments, type Tree } from '../../core/tree.js'
 import { loadEngine } from '../../optimizers/engines/index.js'
 import { type AnalysisTask, Analyst } from './analyst.js'
-import type { Host, Hosts, Reaction, Setup } from './host.js'
+import type { Host, Hosts, Landing, Reaction, Setup } from './host.js'
 
 /** What V8 says of arrays that are too large; other range errors are bugs. */
 const OVERSIZE = /array.*(length|allocation)/i
@@ -37,6 +38,8 @@ export class InlineHosts implements Hosts {
 class InlineHost implements Host {
   private run!: Run<unknown>
   private current!: Tree
+  private readonly loans = new Loans()
+  private landing?: Landing
 
   constructor(
     private readonly method: AnyMethod,
@@ -51,6 +54,7 @@ class InlineHost implements Host {
     else this.current = this.method.migrate!(stateVersion, decodeTree(state))
   }
   step(events: readonly Event[]): Reaction {
+    this.loans.settle()
     const { state, ...reaction } = this.method.step(this.run, this.current, events)
     this.current = state
     return reaction
@@ -67,8 +71,23 @@ class InlineHost implements Host {
     if (!this.method.view) throw new AsktellError('UNSUPPORTED', `${this.method.id} has no tensors to view`)
     return this.method.view(this.run, this.current, name)
   }
+  land(queryId: string): Landing | undefined {
+    const tensors = this.landing ? undefined : this.method.landing?.(this.run, this.current, queryId)
+    if (!tensors) return undefined
+    const landing: Landing = {
+      tensors,
+      end: () => {
+        if (this.landing === landing) this.landing = undefined
+      },
+    }
+    this.landing = landing
+    return landing
+  }
+  lend(bytes: Uint8Array) {
+    return this.loans.lend(bytes)
+  }
   state() {
-    return encodeTree(this.current)
+    return new Segments(encodeParts(this.current))
   }
   close() {}
 }

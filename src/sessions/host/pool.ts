@@ -9,6 +9,7 @@ import type { Analysis } from '../../blackbox/analysis/analysis.js'
 import { AsktellError } from '../../core/errors.js'
 import type { Event } from '../../core/query.js'
 import { builtModule } from '../../core/thread.js'
+import { Segments } from '../../core/tree.js'
 import type { AnalysisTask } from './analyst.js'
 import type { Host, Hosts, Setup } from './host.js'
 import type { Call, Reply, Start } from './worker.js'
@@ -147,7 +148,7 @@ class PoolHost implements Host {
     return this.call({ host: this.host, view: name }) as ReturnType<Host['view']>
   }
   state() {
-    return this.call({ host: this.host, read: 'state' }) as ReturnType<Host['state']>
+    return this.call({ host: this.host, read: 'state' }).then((bytes) => new Segments([bytes as Uint8Array]))
   }
   close() {
     if (this.closed) return

@@ -51,7 +51,8 @@ async function run(call: Call): Promise<unknown> {
   if ('step' in call) return host.step(call.step)
   if ('reconfigure' in call) return host.reconfigure(call.reconfigure.config, call.reconfigure.changed)
   if ('view' in call) return host.view(call.view)
-  if ('read' in call) return host[call.read]()
+  // In one piece: of a view a message would carry all that lies in its buffer.
+  if ('read' in call) return call.read === 'state' ? (await host.state()).join() : host.estimate()
   hosts.delete(call.host)
   return undefined
 }
