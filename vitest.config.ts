@@ -2,7 +2,14 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take minutes. */
-const LONG = ['chaos/kill', 'conformance/methods', 'chaos/fuzz', 'presets/adam-relatives', 'transforms/gradient-noise']
+const LONG = [
+  'chaos/kill',
+  'conformance/methods',
+  'chaos/fuzz',
+  'presets/adam-relatives',
+  'transforms/gradient-noise',
+  'engines/threads',
+]
 
 /** Those first: no worker is to be left alone with one at the end. */
 class LongFirst extends BaseSequencer {

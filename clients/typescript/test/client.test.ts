@@ -369,6 +369,8 @@ describe('a session', () => {
   })
 
   it('goes on through a killed server: calls and streams are sent again under their request ids', async () => {
+    // However long a busy machine takes to start a server.
+    const client = new Client(server.target, { retries: 100 })
     const session = await client.createSession({ method: 'tpe', space, direction: 'minimize', seed: 3 })
     const stream = session.stream()
     let { queries } = await stream.step()
@@ -380,5 +382,6 @@ describe('a session', () => {
     await session.tell({ queryId: queries[0].id, values: [2] })
     expect((await session.get()).counts?.told).toBe(2n)
     stream.close()
+    client.close()
   })
 })
