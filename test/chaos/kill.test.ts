@@ -12,11 +12,11 @@ import { allMethods, Player, plans, type Send, written } from './player.js'
 const KILLS = Number(process.env.CHAOS_KILLS ?? 300)
 const FLAGS = ['--snapshot-records', '10']
 /** Sessions at the same time; each is followed by one of the next plan. */
-const WORKERS = 20
+const WORKERS = 32
 /** Milliseconds between two calls of a worker. */
 const PAUSE = 30
 /** Tells that are acknowledged in a life, on average: a slow machine gets as far as a fast one. */
-const LIFE = 12
+const LIFE = 24
 /** Tells that every session takes after the last kill. */
 const AFTER = 6
 
