@@ -45,7 +45,7 @@ export const plans: readonly Plan[] = [
 type CreateRequest = MessageInitShape<typeof CreateSessionRequestSchema>
 
 function createRequest({ method, pruner }: Plan, world: TestProblem, config: unknown, id: string, seed: number) {
-  const { space, objectives, task } = world.problem
+  const { space, objectives, constraints = [], task } = world.problem
   const message = create(SpaceSchema, spaceToProto(space))
   if (space.kind === 'tensors' && space.initial && message.kind.case === 'tensors')
     message.kind.value.initial = create(TensorsSchema, tensorsToProto(space.initial, space.tensors, undefined))
@@ -57,6 +57,7 @@ function createRequest({ method, pruner }: Plan, world: TestProblem, config: unk
       config,
       space: message,
       objectives: objectives.map(({ name, direction }) => ({ name, direction: direction === 'minimize' ? 1 : 2 })),
+      constraints: [...constraints],
       task: task && {
         description: task.description,
         examples: (task.examples ?? []).map((example) => ({ ...example })),
