@@ -16,7 +16,7 @@ const WORKERS = 32
 /** Milliseconds between two calls of a worker. */
 const PAUSE = 30
 /** Tells that are acknowledged in a life, on average: a slow machine gets as far as a fast one. */
-const LIFE = 24
+const LIFE = 12
 /** Tells that every session takes after the last kill. */
 const AFTER = 6
 
