@@ -7,12 +7,12 @@ import json
 import os
 import sys
 import tempfile
-import time
 
 import cocoex
 import numpy as np
 from asktell import Float
-from subjects import Solved, Unsuited, subject, versions
+from runs import lines_of, until_targets
+from subjects import versions
 
 cocoex.log_level("error")
 TARGETS = 10.0 ** np.linspace(2, -8, 51)
@@ -36,46 +36,15 @@ def optimum(function, dimension, instance):
     return round(value, 2)
 
 
-def run(name, function, dimension, instance, budget):
+def run(line, function, dimension, instance, budget):
     problem, least = problem_of(function, dimension, instance), optimum(function, dimension, instance)
     space = {f"x{i}": Float(-5, 5) for i in range(dimension)}
-    hits, done, best = [None] * len(TARGETS), 0, np.inf
-
-    def evaluate(points):
-        nonlocal done, best
-        values = []
-        for point in points:
-            value = problem([point[key] for key in space])
-            done += 1
-            if value - least < best:
-                best = value - least
-                for i in np.flatnonzero(best <= TARGETS):
-                    hits[i] = hits[i] or done
-            values.append(value)
-        if hits[-1]:
-            raise Solved
-        return values
-
-    begun = time.perf_counter()
-    seed = 100 * function + instance
-    line = {"subject": name, "dimension": dimension, "function": function, "instance": instance, "seed": seed}
-    try:
-        subject(name)(space, budget, 1, seed, evaluate)
-    except Solved:
-        pass
-    except (Unsuited, ImportError) as refusal:
-        return line | {"refused": str(refusal)}
-    except Exception as error:  # A peer that fails keeps what it had reached.
-        line["failed"] = f"{type(error).__name__}: {error}"
-    return line | {"evaluations": done, "hits": hits, "regret": best, "seconds": time.perf_counter() - begun}
+    return until_targets(line, space, budget, problem, TARGETS, least)
 
 
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
     print(json.dumps({"versions": versions()}), flush=True)
-    for dimension in task["dimensions"]:
-        for instance in task["instances"]:
-            for function in task["functions"]:
-                for name in task["subjects"]:
-                    print(json.dumps(run(name, function, dimension, instance, task["budget"] * dimension)), flush=True)
+    for line in lines_of(task, run):
+        print(json.dumps(line), flush=True)
     print(json.dumps({"done": True}))

@@ -6,11 +6,11 @@ An instance flips bits drawn for it, so that nothing is gained by ones. The seed
 """
 import json
 import sys
-import time
 
 import numpy as np
 from asktell import Int
-from subjects import Solved, Unsuited, subject, versions
+from runs import lines_of, until_targets
+from subjects import versions
 
 RANDOM = 1000
 #: Optima of low autocorrelation, which ioh does not know, by dimension (T. Packebusch, S. Mertens, 2016).
@@ -29,46 +29,15 @@ def problem_of(function, dimension, instance):
     return lambda bits: problem((flips ^ bits).tolist()), np.linspace(least, most, 52)[1:]
 
 
-def run(name, function, dimension, instance, budget):
+def run(line, function, dimension, instance, budget):
     problem, targets = problem_of(function, dimension, instance)
     space = {f"x{i}": Int(0, 1) for i in range(dimension)}
-    hits, done, best = [None] * len(targets), 0, -np.inf
-
-    def evaluate(points):
-        nonlocal done, best
-        values = []
-        for point in points:
-            value = problem([point[key] for key in space])
-            done += 1
-            if value > best:
-                best = value
-                for i in np.flatnonzero(best >= targets - 1e-9):
-                    hits[i] = hits[i] or done
-            values.append(-value)
-        if hits[-1]:
-            raise Solved
-        return values
-
-    begun = time.perf_counter()
-    seed = 100 * function + instance
-    line = {"subject": name, "dimension": dimension, "function": function, "instance": instance, "seed": seed}
-    try:
-        subject(name)(space, budget, 1, seed, evaluate)
-    except Solved:
-        pass
-    except (Unsuited, ImportError) as refusal:
-        return line | {"refused": str(refusal)}
-    except Exception as error:  # A peer that fails keeps what it had reached.
-        line["failed"] = f"{type(error).__name__}: {error}"
-    return line | {"evaluations": done, "hits": hits, "best": best, "seconds": time.perf_counter() - begun}
+    return until_targets(line, space, budget, lambda bits: -problem(bits), 1e-9 - targets)
 
 
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
     print(json.dumps({"versions": versions()}), flush=True)
-    for dimension in task["dimensions"]:
-        for instance in task["instances"]:
-            for function in task["functions"]:
-                for name in task["subjects"]:
-                    print(json.dumps(run(name, function, dimension, instance, task["budget"] * dimension)), flush=True)
+    for line in lines_of(task, run):
+        print(json.dumps(line), flush=True)
     print(json.dumps({"done": True}))

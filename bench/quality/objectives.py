@@ -8,7 +8,6 @@ number of its weights. Writes a line of JSON for each run.
 """
 import json
 import sys
-import time
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from asktell import Categorical, Float, Int
 from curves_table import AXES, Curves
+from runs import measured
 from subjects import Solved, Unsuited, asktell, optuna, random_search, versions
 
 MODELS = ("asktell:ehvi", "asktell:tpe", "optuna-tpe", "optuna-gp")
@@ -143,22 +143,18 @@ def run(name, label, seed, evaluations, models):
                     raise Solved
         return values.tolist()
 
-    begun = time.perf_counter()
-    line = {"subject": name, "problem": label, "seed": seed}
+    def result():
+        met = nondominated([*front, *fresh]) if fresh and not reached else front
+        share = 1.0 if reached else volume(met, problem.reference) / problem.mark
+        return {"evaluations": done, "reached": reached, "share": share}
+
     budget = min(models, evaluations) if name in MODELS else evaluations
-    try:
-        batch = BATCH if name in POPULATIONS else 1
-        subject(name, problem.objectives)(problem.space, budget, batch, seed, evaluate)
-    except Solved:
-        pass
-    except (Unsuited, ImportError) as refusal:
-        return line | {"refused": str(refusal)}
-    except Exception as error:  # A peer that fails keeps what it had reached.
-        line["failed"] = f"{type(error).__name__}: {error}"
-    if fresh and not reached:
-        front = nondominated([*front, *fresh])
-    share = 1.0 if reached else volume(front, problem.reference) / problem.mark
-    return line | {"evaluations": done, "reached": reached, "share": share, "seconds": time.perf_counter() - begun}
+    batch = BATCH if name in POPULATIONS else 1
+    return measured(
+        {"subject": name, "problem": label, "seed": seed},
+        lambda: subject(name, problem.objectives)(problem.space, budget, batch, seed, evaluate),
+        result,
+    )
 
 
 if __name__ == "__main__":

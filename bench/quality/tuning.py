@@ -5,10 +5,10 @@ normalised regret after each round: 0 at the table's optimum, 1 at the mean of a
 """
 import json
 import sys
-import time
 
 import numpy as np
-from subjects import Solved, Unsuited, subject, versions
+from runs import measured
+from subjects import subject, versions
 from tuning_table import Task, load
 
 
@@ -24,18 +24,15 @@ def run(name, task, label, seed, rounds, batch):
             curve.append(task.regret(best))
         return values
 
-    line = {"subject": name, "task": label, "seed": seed}
-    begun = time.perf_counter()
-    try:
-        subject(name)(task.space, rounds * batch, batch, seed, evaluate)
-    except Solved:
-        pass
-    except (Unsuited, ImportError) as refusal:
-        return line | {"refused": str(refusal)}
-    except Exception as error:  # A peer that fails keeps what it had reached.
-        line["failed"] = f"{type(error).__name__}: {error}"
-    curve += curve[-1:] * (rounds * batch - len(curve))
-    return line | {"regret": curve[batch - 1 :: batch], "seconds": time.perf_counter() - begun}
+    def result():
+        whole = curve + curve[-1:] * (rounds * batch - len(curve))
+        return {"regret": whole[batch - 1 :: batch]}
+
+    return measured(
+        {"subject": name, "task": label, "seed": seed},
+        lambda: subject(name)(task.space, rounds * batch, batch, seed, evaluate),
+        result,
+    )
 
 
 if __name__ == "__main__":

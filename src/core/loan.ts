@@ -15,8 +15,13 @@ export class Loan {
     const next = this.bytes.subarray(this.at, this.at + into.length)
     into.set(next)
     this.at += next.length
-    if (this.at === this.bytes.length) this.ended(this)
+    if (this.at === this.bytes.length) this.end()
     return next.length
+  }
+
+  /** Nobody will read on. */
+  end(): void {
+    this.ended(this)
   }
 
   /** The owner is about to change the array. */

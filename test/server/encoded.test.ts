@@ -5,7 +5,9 @@ import { create } from '@bufbuild/protobuf'
 import { expect, it } from 'vitest'
 import { Client, tensors } from '../../clients/typescript/src/index.js'
 import { FileChunkSchema, OptimizeRequestSchema } from '../../src/core/gen/asktell/v1/service_pb.js'
+import { Loans } from '../../src/core/loan.js'
 import { Encoded } from '../../src/server/codec/encoded.js'
+import { markLent } from '../../src/server/codec/staging.js'
 import { startProcess, temporaryDirectory } from '../server-process.js'
 
 const BULK = 40_000
@@ -48,6 +50,20 @@ it('writes a message as a frame, in pieces of which none is empty, and says once
     header.writeUInt32BE(body.length, 1)
     expect(Buffer.concat(written).equals(Buffer.concat([header, body]))).toBe(true)
   }
+})
+
+it('nothing is copied for a reader that is gone', async () => {
+  const array = new Uint8Array(8 << 20)
+  const loans = new Loans()
+  const loan = loans.lend(array)
+  const message = create(FileChunkSchema, { data: markLent(array.subarray(), loan) })
+  const sink = new Writable({ write: (_bytes, _, next) => next(new Error('gone')) }).on('error', () => {})
+  await new Promise<void>((resolve) => Encoded.of(FileChunkSchema, message).writeTo(sink, () => resolve()))
+  loans.settle()
+  array.fill(9)
+  const rest = new Uint8Array(4)
+  loan.read(rest)
+  expect([...rest]).toEqual([9, 9, 9, 9])
 })
 
 it('an export of many megabytes arrives as it left, time and again', async () => {

@@ -35,6 +35,11 @@ export class Encoded {
     }
   }
 
+  /** It will not be sent, or not on: nothing is to be copied for it any more. */
+  drop(): void {
+    for (const part of this.parts) loanOf(part)?.end()
+  }
+
   toBuffer(): Buffer {
     const bytes = Buffer.allocUnsafe(this.byteLength)
     this.copy(bytes, 0)
@@ -71,6 +76,7 @@ export class Encoded {
       onTheWay -= piece.length
       if (error) {
         ended = true
+        this.drop()
         done(error)
       } else if (!ended) pump()
       else if (onTheWay === 0) done()

@@ -81,7 +81,10 @@ export class GrpcCall {
   /** Resolves when the message has been passed on, so that a reader that stops reading stops the sender. */
   send(message: Encoded): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.finished || this.signal.aborted || this.stream.destroyed) return reject(GONE)
+      if (this.finished || this.signal.aborted || this.stream.destroyed) {
+        message.drop()
+        return reject(GONE)
+      }
       this.begin()
       this.sending.add(reject)
       message.writeTo(this.stream, (error) => {
