@@ -16,8 +16,8 @@ import { field, parseConfig } from '../../core/schema.js'
 import type { Params, SearchSpace } from '../../core/space.js'
 import type { Tree } from '../../core/tree.js'
 import { type Encoding, encodingOf } from '../space/encoding.js'
-import { type Progress, readValues, startProgress } from '../space/progress.js'
-import { INNER, type Plan, planFor } from './choose.js'
+import { bestEstimate, type Progress, readValues, startProgress } from '../space/progress.js'
+import { INNER, type Member, type Plan, planFor } from './choose.js'
 import { learn, MIN_RADIUS, propose, startRegion, type Told, type TrustRegion } from './trust-region.js'
 
 const config = z.strictObject({
@@ -34,8 +34,9 @@ type State = {
   rng: RngState
   seed: number
   stage: number
-  /** State of the method of the stage. */
+  /** State of the method of the stage, null where it is yet to begin, and of the one beside it, null where there is none. */
   inner: Tree
+  beside: Tree
   /** What was told, where the descent may use it. */
   rows: Told[]
   /** All that was told, for the methods of later stages. */
@@ -56,45 +57,67 @@ const LOCAL = 'trust-region'
 /** Distance from a minimum found within which no new descent begins. */
 const BASIN = 0.1
 
-type Memo = { plan: Plan; encoding?: Encoding; run: Run<unknown>; stage: number }
+type Memo = { plan: Plan; encoding?: Encoding; run: Run<unknown>; beside?: Run<unknown>; stage: number }
 
 function memoOf(run: Run<Config>, stage: number): Memo {
   let memo = run.memo.get('auto') as Memo | undefined
   if (memo?.stage !== stage) {
     const plan = memo?.plan ?? planFor(run.problem, run.config.maxEvaluations)
-    const { id, config } = plan.stages[stage]
+    const { beside, ...own } = plan.stages[stage]
     const encoding = plan.local ? encodingOf(run.problem.space as SearchSpace) : undefined
-    memo = { plan, encoding, stage, run: { ...run, config: parseConfig(INNER[id].config, config), memo: new Map() } }
+    const runOf = ({ id, config }: Member) => ({
+      ...run,
+      config: parseConfig(INNER[id].config, config),
+      memo: new Map(),
+    })
+    memo = { plan, encoding, stage, run: runOf(own), beside: beside && runOf(beside) }
     run.memo.set('auto', memo)
   }
   return memo
 }
 
-/** The method of the next stage begins, and is told all that is known. */
-function advance(run: Run<Config>, state: State): void {
-  state.stage++
+/** Passes events on to the methods of the stage, each as it knows them. */
+function pass(run: Run<Config>, state: State, eventsFor: (member: string) => readonly Event[]): void {
   const memo = memoOf(run, state.stage)
-  const method = INNER[memo.plan.stages[state.stage].id]
-  state.inner = method.init(memo.run, state.seed)
+  const { id, beside } = memo.plan.stages[state.stage]
+  const events = eventsFor(id)
+  if (events.length > 0) state.inner = INNER[id].step(memo.run, state.inner, events).state
+  const others = beside ? eventsFor(beside.id) : []
+  if (beside && others.length > 0) state.beside = INNER[beside.id].step(memo.beside!, state.beside, others).state
+}
+
+/** The methods of the stage begin, and are told all that is known. */
+function begin(run: Run<Config>, state: State): void {
+  const memo = memoOf(run, state.stage)
+  const { id, beside } = memo.plan.stages[state.stage]
+  state.inner = INNER[id].init(memo.run, state.seed)
+  state.beside = beside ? INNER[beside.id].init(memo.beside!, state.seed) : null
   const events = state.known.map(({ params, observation }, i): Event => {
     const id = `known${i}`
     const query: Query = { id, points: [{ kind: 'params', params }], wants: [{ kind: 'value' }] }
     return { type: 'observation', query, observation: { ...observation, queryId: id } }
   })
-  state.inner = method.step(memo.run, state.inner, events).state
-  if (isLast(memo.plan, state.stage)) state.known = []
+  pass(run, state, () => events)
+}
+
+/** The next stage: its method begins, or goes on where it was beside the last one. */
+function advance(run: Run<Config>, state: State): void {
+  const { plan } = memoOf(run, state.stage)
+  const { beside } = plan.stages[state.stage++]
+  if (beside?.id === plan.stages[state.stage].id) [state.inner, state.beside] = [state.beside, null]
+  else begin(run, state)
+  if (isLast(plan, state.stage)) state.known = []
 }
 
 const isLast = ({ stages }: Plan, stage: number) => stage + 1 === stages.length
 
 function tell(run: Run<Config>, state: State, event: Extract<Event, { type: 'observation' }>): void {
-  const { plan, encoding, run: innerRun } = memoOf(run, state.stage)
+  const { plan, encoding } = memoOf(run, state.stage)
   const { query, observation } = event
   const owner = state.open[query.id]
   delete state.open[query.id]
   const before = state.progress.best
   const readings = readValues(state.progress, run.problem, event)
-  const { id } = plan.stages[state.stage]
   const by = owner?.by ?? 'client'
   state.credit[by] ??= { told: 0, won: 0 }
   state.credit[by].told++
@@ -114,13 +137,14 @@ function tell(run: Run<Config>, state: State, event: Extract<Event, { type: 'obs
     }
   // One that failed has taught the descent nothing.
   if (state.region) delete state.region.open[query.id]
-  const known = { ...query, id: owner?.by === id ? owner.id : `told ${query.id}` }
-  const inner: Event = { ...event, query: known, observation: { ...observation, queryId: known.id } }
-  state.inner = INNER[id].step(innerRun, state.inner, [inner]).state
+  pass(run, state, (member) => {
+    const id = owner?.by === member ? owner.id : `told ${query.id}`
+    return [{ ...event, query: { ...query, id }, observation: { ...observation, queryId: id } }]
+  })
 }
 
 /** A descent from the best point that is not near to where others have ended. */
-function begin(state: State): void {
+function descend(state: State): void {
   const far = (u: Float64Array) => state.minima.every((v) => v.some((x, i) => Math.abs(x - u[i]) > BASIN))
   const from = state.rows
     .filter(({ u, value }) => Number.isFinite(value) && far(u))
@@ -137,7 +161,7 @@ function isLocal(state: State, { plan, encoding }: Memo): boolean {
     state.minima.push(state.region.center)
     state.region = null
   }
-  if (!state.region) begin(state)
+  if (!state.region) descend(state)
   if (!state.region || Object.keys(state.region.open).length > 0) return false
   return state.region.idle > 2 * d ? state.turn % 2 === 0 : state.turn % 3 !== 0
 }
@@ -160,28 +184,31 @@ function ask(run: Run<Config>, state: State): { query?: Query; short?: Outcome<S
     const purpose = `${LOCAL}: ${why} within ${region.radius.toPrecision(2)} of the best`
     return { query: { id: name, points: [{ kind: 'params', params }], wants: [{ kind: 'value' }], purpose } }
   }
-  const outcome = INNER[stage.id].step(memo.run, state.inner, [{ type: 'capacity', count: 1 }])
-  state.inner = outcome.state
+  const isOther = memo.beside && state.turn % 2 === 0
+  const [member, part, innerRun] = isOther
+    ? ([stage.beside!, 'beside', memo.beside!] as const)
+    : ([stage, 'inner', memo.run] as const)
+  const outcome = INNER[member.id].step(innerRun, state[part], [{ type: 'capacity', count: 1 }])
+  state[part] = outcome.state
   const [query] = outcome.queries
   if (!query) return { short: outcome.short }
-  state.open[name] = { by: stage.id, id: query.id }
+  state.open[name] = { by: member.id, id: query.id }
   state.progress.asked++
-  return { query: { ...query, id: name, purpose: `${stage.id}: ${stage.why}` } }
+  return { query: { ...query, id: name, purpose: `${member.id}: ${member.why}` } }
 }
 
 function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome<State> {
   const queries: Query[] = []
   let short: Outcome<State>['short']
+  if (state.inner === null) begin(run, state)
   for (const event of events) {
     if (event.type === 'observation') tell(run, state, event)
     else if (event.type === 'report') {
       const owner = state.open[event.query.id]
-      const { plan, run: innerRun } = memoOf(run, state.stage)
-      const { id } = plan.stages[state.stage]
-      if (owner?.by === id)
-        state.inner = INNER[id].step(innerRun, state.inner, [
-          { ...event, query: { ...event.query, id: owner.id } },
-        ]).state
+      if (owner)
+        pass(run, state, (member) =>
+          owner.by === member ? [{ ...event, query: { ...event.query, id: owner.id } }] : [],
+        )
     } else if (event.type === 'capacity') {
       const { plan } = memoOf(run, state.stage)
       while (state.progress.told >= plan.stages[state.stage].until && !isLast(plan, state.stage)) advance(run, state)
@@ -198,8 +225,8 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 
 export const method = defineMethod<Config, State>({
   id: 'auto',
-  version: 3,
-  stateVersion: 2,
+  version: 4,
+  stateVersion: 3,
   family: 'bayes',
   title: 'Automatic choice of a method',
   summary:
@@ -235,13 +262,13 @@ export const method = defineMethod<Config, State>({
       ? []
       : [{ path: 'space', message: 'no member of auto takes this space with these objectives and constraints' }],
   init(run, seed) {
-    const memo = memoOf(run, 0)
-    return {
+    const state: State = {
       progress: startProgress(),
       rng: rngStream(seed, 'auto'),
       seed,
       stage: 0,
-      inner: INNER[memo.plan.stages[0].id].init(memo.run, seed),
+      inner: null,
+      beside: null,
       rows: [],
       known: [],
       region: null,
@@ -251,10 +278,13 @@ export const method = defineMethod<Config, State>({
       credit: {},
       turn: 0,
     }
+    begin(run, state)
+    return state
   },
   step,
   estimate(run, state): Estimate {
     const { plan, run: innerRun } = memoOf(run, state.stage)
+    if (state.inner === null) return bestEstimate(state.progress, run.problem)
     const estimate = INNER[plan.stages[state.stage].id].estimate(innerRun, state.inner)
     const metrics: Record<string, number> = { ...estimate.metrics, stage: state.stage }
     for (const [member, { told, won }] of Object.entries(state.credit)) {
@@ -272,6 +302,6 @@ export const method = defineMethod<Config, State>({
       metrics,
     }
   },
-  // The descent begins anew from the best point.
-  migrate: (_, tree) => ({ ...(tree as unknown as State), region: null }),
+  // Methods begin anew with what is known, and the descent from the best point: plans differ between versions.
+  migrate: (_, tree) => ({ ...(tree as unknown as State), inner: null, beside: null, region: null, open: {} }),
 })

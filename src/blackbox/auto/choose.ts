@@ -13,6 +13,7 @@ import { method as cmaEs } from '../evolution/cma-es.js'
 import { method as geneticMixed } from '../evolution/genetic-mixed.js'
 import { method as nsga2 } from '../evolution/nsga2.js'
 import { method as nsga3 } from '../evolution/nsga3.js'
+import { method as onePlusOne } from '../evolution/one-plus-one.js'
 import { method as random } from '../sampling/random.js'
 import { encodingOf } from '../space/encoding.js'
 
@@ -20,11 +21,19 @@ import { encodingOf } from '../space/encoding.js'
 export type Inner = Method<any, Tree>
 
 export const INNER: { readonly [id: string]: Inner } = Object.fromEntries(
-  ([ehvi, gp, gpBo, tpe, cmaEs, geneticMixed, nsga2, nsga3, random] as unknown as Inner[]).map((m) => [m.id, m]),
+  ([ehvi, gp, gpBo, tpe, cmaEs, geneticMixed, nsga2, nsga3, onePlusOne, random] as unknown as Inner[]).map((m) => [
+    m.id,
+    m,
+  ]),
 )
 
+export type Member = { id: string; config: { readonly [name: string]: unknown }; why: string }
 /** A method that runs until so many values are told; the last one of a plan has no end. */
-export type Stage = { id: string; config: { readonly [name: string]: unknown }; until: number; why: string }
+export type Stage = Member & {
+  until: number
+  /** A method that asks every second point. It goes on where it is the next stage. */
+  beside?: Member
+}
 export type Plan = {
   stages: readonly Stage[]
   /** Whether quadratic models in a trust region take turns with the method. */
@@ -45,6 +54,11 @@ const MODEL_FRONT = 200
  * by TPE was worse.
  */
 const BRIEF_SEARCH = { nCandidates: 512, nStarts: 3 }
+/**
+ * Where most parameters have two values: the model knows after few of them which each should have, if they do not depend on one
+ * another, and mutations get on where they do.
+ */
+const MUTATION: Member = { id: 'one-plus-one', config: {}, why: 'most parameters have two values: mutates the best' }
 /** Coordinates of tensors that CMA-ES learns a full covariance of. */
 const MAX_FULL = 200
 
@@ -98,6 +112,9 @@ export function planFor(problem: Problem, maxEvaluations = Number.POSITIVE_INFIN
   const continuous =
     ordered && axes.every(({ size, parameter }) => size === Number.POSITIVE_INFINITY && !parameter.condition)
   const alternatives = 2 * axes.filter(({ parameter }) => parameter.condition).length > n
+  const binary =
+    axes.every(({ size, parameter }) => Number.isFinite(size) && !parameter.condition) &&
+    2 * axes.filter(({ size }) => size === 2).length > n
   const stages: Stage[] = []
   if (n <= MAX_MODEL_DIMENSION)
     stages.push({
@@ -105,9 +122,11 @@ export function planFor(problem: Problem, maxEvaluations = Number.POSITIVE_INFIN
       config: continuous ? { nInitial: n + 2 } : alternatives ? BRIEF_SEARCH : {},
       until: Number.isFinite(cardinality) && cardinality < 2000 ? Number.POSITIVE_INFINITY : model,
       why: `${n} coordinates and few values: a Gaussian process uses each of them`,
+      beside: binary ? MUTATION : undefined,
     })
-  else if (!ordered)
+  else if (!ordered && !binary)
     stages.push({ id: 'tpe', config: {}, until: 50 * n, why: `${n} coordinates: densities per parameter` })
+  if (binary) stages.push({ ...MUTATION, until: Number.POSITIVE_INFINITY })
   if (ordered)
     stages.push(
       last('cma-es', 'enough values for a search distribution, which begins where the best of them lie', {

@@ -5,7 +5,8 @@
  *
  * - ordered coordinates: normals truncated to [0, 1], integrated over the share of each value where there are few.
  *   Bandwidth: the larger gap to the neighbours, at least 1 / min(100, 2 + n) ("magic clipping").
- * - categories: the kernel's own choice, plus priorWeight / (n + 1) on every choice.
+ * - categories, and coordinates of two values, of which an order says nothing: the kernel's own choice, plus
+ *   priorWeight / (n + 1) on every choice. (Optuna has normals on integers of two values, which hardly tell them apart.)
  * - the prior: one more kernel, a normal of mean 1/2 and deviation 1.
  * - weights: 1 for the newest 25, rising linearly from 1/n before; or what they are set to.
  *
@@ -26,6 +27,8 @@ const FEW_VALUES = 1000
 /** Mass of a standard normal between a <= b, without cancellation in the upper tail. */
 const mass = (a: number, b: number) => (a > 0 ? normalCdf(-a) - normalCdf(-b) : normalCdf(b) - normalCdf(a))
 
+const isChoice = ({ ordered, size }: Axis) => !ordered || size === 2
+
 /** An axis whose factor is the mass of a value's share, and the masses of the candidates' values under kernels. */
 type Shared = {
   j: number
@@ -37,7 +40,7 @@ type Shared = {
 
 export class Parzen {
   private readonly members = new Sorted((a, b) => a < b)
-  /** Rows by coordinate, ties by row; none for categoricals. */
+  /** Rows by coordinate, ties by row; none for choices. */
   private readonly orders: (Sorted | undefined)[]
   private readonly width: number
   private mu = new Float64Array(0)
@@ -65,16 +68,17 @@ export class Parzen {
     private readonly candidates: number,
   ) {
     this.width = axes.length
-    this.orders = axes.map(({ ordered }, j) =>
-      ordered
-        ? new Sorted((a, b) => {
+    this.orders = axes.map((axis, j) =>
+      isChoice(axis)
+        ? undefined
+        : new Sorted((a, b) => {
             const d = this.mu[a * this.width + j] - this.mu[b * this.width + j]
             return d < 0 || (d === 0 && a < b)
-          })
-        : undefined,
+          }),
     )
-    axes.forEach(({ ordered, size, values }, j) => {
-      if (!ordered) this.chosen.push({ j, values: values!, size })
+    axes.forEach((axis, j) => {
+      const { size, values } = axis
+      if (isChoice(axis)) this.chosen.push({ j, values: values!, size })
       else if (!values || size > FEW_VALUES) this.dense.push(j)
       else this.shared.push({ j, values, known: new Float64Array(size), log: new Float64Array(candidates * size) })
     })
@@ -193,8 +197,9 @@ export class Parzen {
     let k = 0
     while (k < n && (rest -= this.weight(k, n)) >= 0) k++
     const at = k < n ? members.rows[k] * width : -1
-    this.axes.forEach(({ ordered, size, values, encode }, j) => {
-      if (ordered) {
+    this.axes.forEach((axis, j) => {
+      const { size, values, encode } = axis
+      if (!isChoice(axis)) {
         const [mu, sigma] = at >= 0 ? [this.mu[at + j], this.sigma[at + j]] : [0.5, 1]
         let u: number
         do u = mu + sigma * rng.normal()
@@ -204,7 +209,7 @@ export class Parzen {
       }
       const p = priorWeight / (n + 1)
       const r = rng.uniform() * (size + (at >= 0 ? 1 / p : 0))
-      x[j] = r < size ? (Math.floor(r) + 0.5) / size : this.mu[at + j]
+      x[j] = r < size ? encode(values!.at(Math.floor(r))) : this.mu[at + j]
     })
   }
 

@@ -267,7 +267,7 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 
 export const method = defineMethod<Config, State>({
   id: 'tpe',
-  version: 1,
+  version: 2,
   stateVersion: 2,
   family: 'bayes',
   title: 'Tree-structured Parzen estimator',

@@ -5,7 +5,7 @@
  *
  * Continuous coordinates move together by a normal step whose length follows successes. Discrete ones change by chance, on
  * average one of them; or, as local search, exactly one. It never waits: children of the present parent are asked as long as
- * there is room, and each is compared with the parent that there is when its value comes.
+ * there is room, and each is compared with the parent that there is when its value comes. So is a point that was not asked.
  */
 import { z } from 'zod'
 import { defineMethod, type Outcome, type Run } from '../../core/method.js'
@@ -89,19 +89,20 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
   const queries: Query[] = []
   for (const event of events) {
     if (event.type === 'observation') {
-      const [{ status, value }] = readValues(state.progress, run.problem, event)
       const { id } = event.query
-      if (!Object.hasOwn(state.open, id)) continue
-      const x = state.open[id]
+      const asked = Object.hasOwn(state.open, id) ? state.open[id] : undefined
       delete state.open[id]
-      if (status === 'failed' || status === 'cancelled') continue
-      const success = status === 'ok' && !(state.parent && value > state.parent.value)
-      if (state.parent) {
-        const { sigma } = run.config
-        const next = state.sigma * Math.exp((Number(success) - TARGET) / Math.sqrt(box.dimension + 1))
-        state.sigma = Math.min(Math.max(next, RANGE.least * sigma), RANGE.most * sigma)
+      for (const { point, status, value } of readValues(state.progress, run.problem, event)) {
+        if (status === 'failed' || status === 'cancelled') continue
+        const success = status === 'ok' && !(state.parent && value > state.parent.value)
+        // The step follows the successes of mutation alone.
+        if (state.parent && asked) {
+          const { sigma } = run.config
+          const next = state.sigma * Math.exp((Number(success) - TARGET) / Math.sqrt(box.dimension + 1))
+          state.sigma = Math.min(Math.max(next, RANGE.least * sigma), RANGE.most * sigma)
+        }
+        if (success) state.parent = { x: asked ?? box.vector(point), value }
       }
-      if (success) state.parent = { x, value }
     } else if (event.type === 'capacity') {
       for (let i = 0; i < event.count; i++) {
         const first = state.progress.asked === 0 || !Number.isFinite(box.high - box.low)
@@ -117,7 +118,7 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 
 export const method = defineMethod<Config, State>({
   id: 'one-plus-one',
-  version: 1,
+  version: 2,
   stateVersion: 1,
   family: 'evolution',
   title: '(1+1)-ES',

@@ -12,6 +12,8 @@ import { testProblem } from '../../problems/oracle.js'
 
 const floats = (d: number): Parameter[] =>
   Array.from({ length: d }, (_, i) => ({ name: `x${i}`, type: 'float', low: -5, high: 5 }))
+const bits = (d: number): Parameter[] =>
+  Array.from({ length: d }, (_, i) => ({ name: `b${i}`, type: 'int', low: 0, high: 1 }))
 const problemOf = (parameters: Parameter[], objectives = 1, constraints: string[] = []): Problem => ({
   space: { kind: 'search', parameters },
   objectives: Array.from({ length: objectives }, (_, i) => ({ name: `f${i}`, direction: 'minimize' })),
@@ -28,9 +30,9 @@ const alternatives = problemOf([
 const paramsOf = (query: Query) => (query.points[0] as { params: Params }).params
 
 /** Drives the method one query at a time. `f` gives undefined for an evaluation that failed. */
-function drive(problem: Problem, evaluations: number, f: (params: Params) => number | undefined) {
+function drive(problem: Problem, evaluations: number, f: (params: Params) => number | undefined, config = {}) {
   const run: Run<ReturnType<typeof method.config.parse>> = {
-    config: method.config.parse({}),
+    config: method.config.parse(config),
     problem,
     engine: 'wasm',
     memo: new Map(),
@@ -68,6 +70,9 @@ describe('the choice', () => {
     expect(stages(problemOf(floats(2), 4))).toEqual(['ehvi', 'nsga3'])
     expect(stages(problemOf(floats(50), 2))).toEqual(['nsga2'])
     expect(stages(problemOf(floats(2), 1, ['c']))[0]).toBe('gp-bo')
+    expect(stages(problemOf([...bits(20), ...floats(1)]))).not.toContain('one-plus-one')
+    expect(stages(problemOf(bits(41)))[0]).toBe('one-plus-one')
+    expect(stages(problemOf([...bits(30), kind, kind]))[0]).toBe('gp')
     expect(planFor(problemOf(floats(2), 2), 100).stages[1].config).toEqual({ populationSize: 12 })
   })
 
@@ -124,6 +129,50 @@ describe('turns', () => {
   })
 })
 
+describe('mutations', () => {
+  // Leading ones: a bit counts where all before it are set, which a model of the values hardly tells before it happens.
+  const leading = (params: Params) => -[...Object.values(params), 0].indexOf(0)
+  const by = (queries: readonly Query[]) => queries.map(({ purpose }) => purpose!.split(':')[0])
+
+  it('take turns with the model where most parameters have two values', () => {
+    const { queries, estimate } = drive(problemOf(bits(14)), 120, leading)
+    expect(by(queries).filter((member) => member === 'one-plus-one').length).toBe(60)
+    expect(estimate.points[0].values).toEqual([-14])
+  })
+
+  it('go on from where they were when the model ends', () => {
+    const { queries } = drive(problemOf(bits(14)), 60, leading, { maxEvaluations: 20 })
+    expect(new Set(by(queries.slice(20)))).toEqual(new Set(['one-plus-one']))
+    const best = Math.min(...queries.slice(0, 20).map((query) => leading(paramsOf(query))))
+    const parents = queries
+      .slice(0, 20)
+      .map(paramsOf)
+      .filter((params) => leading(params) === best)
+    const distance = (a: Params, b: Params) => Object.keys(a).filter((name) => a[name] !== b[name]).length
+    const first = paramsOf(queries[20])
+    expect(Math.min(...parents.map((parent) => distance(parent, first)))).toBeLessThanOrEqual(4)
+  })
+
+  it('begin in a session of an earlier version, with what it has kept', () => {
+    const run: Run<ReturnType<typeof method.config.parse>> = {
+      config: method.config.parse({}),
+      problem: problemOf(bits(14)),
+      engine: 'wasm',
+      memo: new Map(),
+    }
+    const [query] = method.step(run, method.init(run, 1), [{ type: 'capacity', count: 1 }]).queries
+    const told = method.step(run, method.init(run, 1), [
+      { type: 'observation', query, observation: { queryId: query.id, status: 'ok', values: [[-3]] } },
+    ]).state
+    const { beside: _, ...earlier } = told
+    run.memo.clear()
+    const state = method.migrate!(2, earlier)
+    expect(method.estimate(run, state).points[0].values).toEqual([-3])
+    const { queries } = method.step(run, state, [{ type: 'capacity', count: 2 }])
+    expect(new Set(by(queries))).toEqual(new Set(['gp', 'one-plus-one']))
+  })
+})
+
 describe('a batch', () => {
   it.each([
     ['a model with descents', problemOf(floats(2)), sphere],
@@ -133,6 +182,7 @@ describe('a batch', () => {
       ({ model, a, x, y }: Params) =>
         model === 'line' ? Math.abs(Number(a)) + 1 : (Number(x) - 1) ** 2 + Number(y) ** 2,
     ],
+    ['bits', problemOf(bits(9)), sphere],
   ] as const)('goes on bit by bit after restarts in its middle: %s', (name, problem, f) => {
     const objective = (point: Point) => f((point as { params: Params }).params)
     const oracle = testProblem(name, { problem, optimum: 0, offers: ['value'], objective }, {})

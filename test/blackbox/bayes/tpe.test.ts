@@ -183,6 +183,17 @@ describe('tpe', () => {
       for (const x of Object.values(paramsOf(query))) expect(Number.isFinite(x)).toBe(true)
   })
 
+  it('asks integers of two values as it asks categories of two', () => {
+    const bits = (kind: (name: string) => Parameter) => Array.from({ length: 12 }, (_, i) => kind(`x${i}`))
+    const asked = (parameters: Parameter[]) => {
+      const driver = new Driver(method, searchProblem(parameters), {}, 1)
+      // A chain: a parameter counts where the one before it is 1.
+      return driver.play(80, (query) => -[...Object.values(paramsOf(query)), 0].indexOf(0)).map(paramsOf)
+    }
+    const integers = asked(bits((name) => ({ name, type: 'int', low: 0, high: 1 })))
+    expect(integers).toEqual(asked(bits((name) => ({ name, type: 'categorical', choices: [0, 1] }))))
+  })
+
   it('has one answer in a space of one point', () => {
     const driver = new Driver(method, searchProblem([{ name: 'x', type: 'int', low: 3, high: 3 }]), {}, 1)
     expect(driver.play(20, () => 1).map(paramsOf)).toEqual(new Array(20).fill({ x: 3 }))

@@ -242,6 +242,16 @@ describe('one-plus-one', () => {
       expect(driver.best()).toBe(0)
     }
   })
+  it('goes on from a better point that it did not ask, and keeps its step', () => {
+    const driver = new Driver(onePlusOne, searchProblem(floats(3)), {}, 1)
+    driver.play(5, sphere)
+    const { sigma } = driver.estimate().metrics!
+    driver.add({ x0: 4, x1: 4, x2: 4 }, -1)
+    expect(driver.estimate().metrics!.sigma).toBe(sigma)
+    driver.add({ x0: -4, x1: -4, x2: -4 }, 0)
+    const children = driver.ask(200).map(numbers)
+    for (const i of [0, 1, 2]) expect(children.reduce((sum, x) => sum + x[i] / 200, 0)).toBeGreaterThan(1)
+  })
   it('changes exactly one discrete coordinate as local search, integers by few steps', () => {
     const parameters: Parameter[] = [
       { name: 'n', type: 'int', low: 1, high: 1000, log: true },
