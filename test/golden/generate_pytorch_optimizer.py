@@ -131,6 +131,9 @@ CASES = [
     ("sign-sgd", {"learningRate": 0.01, "weightDecay": 0.1}, "SignSGD", {"lr": 0.01, "momentum": 0.0, "weight_decay": 0.1}),
     ("sign-sgd", {"learningRate": 0.01, "momentum": 0.9}, "SignSGD", {"lr": 0.01}),
     ("sophia", {"learningRate": 6e-4, "eps": 1e-14, "weightDecay": 0.2}, "SophiaH", {"weight_decay": 0.2 * 0.01}),
+    # Here the clip holds back some coordinates in some steps only: above it holds back all of them.
+    ("sophia", {"learningRate": 0.2, "gamma": 10, "eps": 1e-14, "weightDecay": 0,
+                "driver": {"id": "diagonal", "probes": "rademacher", "every": 10}}, "SophiaH", {"lr": 0.02, "p": 10.0}),
     ("sign-sgd", {"learningRate": 0.01, "momentum": 0.965, "weightDecay": 0.01}, "Tiger", {"lr": 0.01}),
     ("yogi", {"learningRate": 0.02, "weightDecay": 0.1}, "Yogi", {"lr": 0.02, "weight_decay": 0.1, "weight_decouple": False}),
 ]
