@@ -9,6 +9,14 @@ const SEPARATE = 16 << 10
 /** Lent bytes are copied so many at a time, as they are sent, and so many may be on their way. */
 const PIECE = 1 << 20
 const AHEAD = 4 * PIECE
+/** Of a frame of gRPC: a flag and the length. */
+const HEADER = 5
+
+function writeHeader(frame: Uint8Array, length: number): Uint8Array {
+  frame[0] = 0
+  for (let i = HEADER - 1, rest = length; i > 0; i--, rest >>>= 8) frame[i] = rest
+  return frame
+}
 
 /** The bytes of a message, not yet put together. The parts may be used again once they have been copied or sent. */
 export class Encoded {
@@ -49,11 +57,13 @@ export class Encoded {
   /** Writes the message as a frame of gRPC: a flag, four bytes of length, and the bytes. `done` once it is passed on. */
   writeTo(sink: Writable, done: (error?: Error | null) => void): void {
     if (!this.parts.some(({ length }) => length >= SEPARATE)) {
-      const frame = Buffer.allocUnsafe(5 + this.byteLength)
-      frame[0] = 0
-      frame.writeUInt32BE(this.byteLength, 1)
-      this.copy(frame, 5)
-      sink.write(frame, done)
+      const length = HEADER + this.byteLength
+      const frame = length < Buffer.poolSize >> 1 ? Buffer.allocUnsafe(length) : borrow(length)
+      this.copy(writeHeader(frame, this.byteLength), HEADER)
+      sink.write(frame, (error) => {
+        giveBack(frame)
+        done(error)
+      })
       return
     }
     const pieces = this.pieces()
@@ -86,9 +96,7 @@ export class Encoded {
 
   /** The frame in pieces: small parts together, large ones as they lie, and lent ones copied when they are asked for. */
   private *pieces(): Generator<Uint8Array, undefined> {
-    const header = Buffer.alloc(5)
-    header.writeUInt32BE(this.byteLength, 1)
-    let small: Uint8Array[] = [header]
+    let small: Uint8Array[] = [writeHeader(new Uint8Array(HEADER), this.byteLength)]
     for (const part of this.parts) {
       if (part.length < SEPARATE) {
         small.push(part)
