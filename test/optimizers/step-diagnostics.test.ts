@@ -2,13 +2,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { AnyMethod } from '../../src/core/method.js'
 import { Rng, rngStream } from '../../src/core/rng.js'
 import { parseConfig } from '../../src/core/schema.js'
-import { loadEngines } from '../../src/optimizers/engines/index.js'
+import { loadEngine, loadEngines } from '../../src/optimizers/engines/index.js'
 import { method as adam, adam as adamPreset } from '../../src/optimizers/presets/adam.js'
 import { method as rule } from '../../src/optimizers/presets/rule.js'
 import { method as sgd } from '../../src/optimizers/presets/sgd.js'
 import { kernelOf, program } from '../../src/optimizers/step-program.js'
 import { openManager } from '../../src/sessions/index.js'
 import { MemoryStore } from '../../src/sessions/stores/memory.js'
+import { findVulkan } from './engines/vulkan.js'
 import { of, Session, vectors } from './session.js'
 
 beforeAll(loadEngines)
@@ -176,6 +177,42 @@ describe.each(ENGINES)('on %s', (engine) => {
     }
     expect(restarted.state).toEqual(plain.state)
     expect(restarted.metrics).toEqual(plain.metrics)
+  })
+})
+
+describe.each(['tensorflow', 'webgpu'] as const)('on %s', (engine) => {
+  beforeAll(async () => {
+    if (engine === 'webgpu') await findVulkan()
+    await loadEngine(engine)
+  })
+  const single = {
+    tensors: [{ name: 'x', shape: [START.length], dtype: 'f32' as const }],
+    initial: { x: Float32Array.from(START) },
+  }
+  const transforms = [{ id: 'clip-norm', threshold: 0.3 }]
+
+  it.each([
+    ['steps', { transforms, ball: 3 }, ['updateRatio', 'gradientCosine']],
+    ['several gradients a step', { driver: { id: 'accumulate', batches: 3 } }, ['noiseScale', 'signalToNoise']],
+    ['products', { driver: { id: 'hutchinson', products: 'hessian' } }, ['rayleigh', 'sharpness']],
+  ])('the figures are those of the interpreter to the digits of f32: %s', (_, config, names) => {
+    const curved = (v: ArrayLike<number>) => Array.from(v, (value, i) => Math.fround((i + 1) * value))
+    const product = (_: unknown, { x }: { [name: string]: ArrayLike<number> }) => ({ x: curved(x) })
+    const [device, oracle] = [engine, 'interpreter' as const].map(
+      (engine) =>
+        new Session(adam, vectors([...START], single), {
+          config: { learningRate: 0.1, diagnostics: true, ...config },
+          engine,
+          product,
+        }),
+    )
+    for (const session of [device, oracle])
+      for (let k = 0; k < 6; k++) session.reply(() => ({ x: gradientAt(k).map(Math.fround) }))
+    for (const name of ['gradientNorm', 'nonFinite', ...names]) {
+      const expected = oracle.metrics[name]
+      expect(expected, name).toBeTypeOf('number')
+      expect(Math.abs(device.metrics[name] - expected), name).toBeLessThan(1e-4 * Math.max(1, Math.abs(expected)))
+    }
   })
 })
 
