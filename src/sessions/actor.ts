@@ -8,10 +8,11 @@ import type { Mutation } from './api.js'
 import { type Context, notFound } from './context.js'
 import { type Loaded, load, stepOf } from './load.js'
 import { forgettable, Once } from './once.js'
+import type { Applied, Op } from './operations.js'
 import { type Item, Outbox, type Request } from './outbox.js'
 import { Recent, type Revision } from './recent.js'
 import { type Answered, type Head, headOf, packAnswer, packFrame, packInput, packRecord } from './record.js'
-import type { Applied, Op, Session } from './session.js'
+import type { Session } from './session.js'
 
 type Job = { run(session: Session): Promise<void>; fail(error: unknown): void }
 type Call = Mutation & {

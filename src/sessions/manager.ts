@@ -2,10 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Analysis } from '../blackbox/analysis/analysis.js'
 import { type AnalysisRequest, planOf } from '../blackbox/analysis/request.js'
-import { AsktellError, type Issue, refuse } from '../core/errors.js'
+import { AsktellError, refuse } from '../core/errors.js'
 import type { EarlierSession, Estimate } from '../core/method.js'
 import type { Observation } from '../core/query.js'
-import { mutableFields, parseConfig } from '../core/schema.js'
 import type { Problem } from '../core/space.js'
 import type { Tensors } from '../core/tensor.js'
 import { Actor } from './actor.js'
@@ -31,16 +30,19 @@ import { type Context, notFound } from './context.js'
 import type { Copies } from './copies.js'
 import type { AuditEntry, TrialRecord } from './edits.js'
 import { pageSize, pageToken, parseFilter, readPageToken, wrongToken } from './filter.js'
+import { fork } from './fork.js'
 import { frame } from './frame.js'
 import { ENUMS, FIELDS, readField, TRIAL_ENUMS, toInfo, withoutInitial } from './info.js'
-import { load, openSession, readBirth, readHead, stepOf } from './load.js'
-import { checkBudget, negotiate, type Settings, type Spec } from './negotiate.js'
+import { openSession, readBirth, readHead, stepOf } from './load.js'
+import { negotiate, type Spec } from './negotiate.js'
 import { forgettable, Once } from './once.js'
+import type { Op } from './operations.js'
 import type { Item } from './outbox.js'
-import { type Birth, digest, headOf, pack, packAnswer, packFrame, packInput, packRecord, unpack } from './record.js'
-import type { Op, Session, SessionTree } from './session.js'
-import { type Step, stepWork, unslim } from './step.js'
+import { type Birth, digest, headOf, packAnswer, packFrame, packInput, packRecord } from './record.js'
+import type { Session } from './session.js'
+import { type Step, stepOrWait, unslim } from './step.js'
 import { LEDGER } from './stores/store.js'
+import { updateOf } from './update.js'
 import { illFormed } from './validate.js'
 import { takeOver } from './warm-start.js'
 import { watch } from './watch.js'
@@ -48,10 +50,6 @@ import { watch } from './watch.js'
 const ID = /^[\w.~:-]{1,200}$/
 const SWEEP = 5_000
 const TRIM = 3_600_000
-const SHORTEST_RETRY = 100
-const LONGEST_TIMER = 2 ** 31 - 1
-
-type UpdateOp = Op & { op: 'update' }
 
 export class SessionManager implements Sessions {
   private readonly actors = new Map<string, Actor>()
@@ -205,42 +203,13 @@ export class SessionManager implements Sessions {
     const { answer } = await actor.once.run(options.requestId, body, () =>
       actor.mutate<SessionInfo>(options, body, {
         prepare: (session) => {
-          const op = this.updateOf(session, patch)
+          const op = updateOf(session, patch)
           return op ? { op: { ...op, by: options.by } } : { answer: this.info(id, session) }
         },
         answer: (session) => this.info(id, session),
       }),
     )
     return answer
-  }
-
-  /** The operation of a patch, or undefined when it changes nothing. */
-  private updateOf(session: Session, patch: Patch): UpdateOp | undefined {
-    const { settings, method } = session
-    const next: Partial<Settings> = {}
-    const changed: string[] = []
-    refuse('INVALID_ARGUMENT', illFormed(patch, '', []))
-    if (patch.displayName !== undefined) next.displayName = patch.displayName
-    if (patch.labels) next.labels = { ...patch.labels }
-    if (patch.budget) next.budget = checkBudget(patch.budget)
-    if (patch.config) {
-      const config = parseConfig(method.config, { ...settings.config, ...patch.config }) as Settings['config']
-      for (const name of new Set([...Object.keys(settings.config), ...Object.keys(config)]))
-        if (!same(config[name], settings.config[name])) changed.push(name)
-      const fixed = changed.filter((name) => !mutableFields(method.config).includes(name))
-      const message = 'cannot change while the session runs'
-      refuse(
-        'NOT_MUTABLE',
-        fixed.map((name): Issue => ({ path: `config.${name}`, message })),
-      )
-      refuse('CONFIG_INVALID', method.check?.(config, session.problem) ?? [])
-      if (changed.length > 0) next.config = config
-    }
-    const state = patch.state !== session.phase.state ? patch.state : undefined
-    if (state) session.checkState()
-    const fields = (Object.keys(next) as (keyof Settings)[]).filter((name) => !same(next[name], settings[name]))
-    if (fields.length === 0 && !state) return undefined
-    return { op: 'update', settings: Object.fromEntries(fields.map((name) => [name, next[name]])), changed, state }
   }
 
   async delete(id: string, options: Mutation = {}): Promise<void> {
@@ -272,7 +241,7 @@ export class SessionManager implements Sessions {
     // A wait that ended with its server or its connection goes on; what came before the wait is done.
     const resume = (stored: Step) =>
       input.wait && count > 0 && stored.queries.length === 0 && stored.state !== 'done'
-        ? this.stepOrWait(
+        ? stepOrWait(
             actor,
             { ...input, expectedRevision: undefined },
             { ...op, observations: [], enqueue: [] },
@@ -283,54 +252,12 @@ export class SessionManager implements Sessions {
     const { answer, repeated } = await actor.once.run(
       input.requestId,
       body,
-      () => this.stepOrWait(actor, input, op, body),
+      () => stepOrWait(actor, input, op, body),
       resume,
     )
     const released = actor.transient
     if (!repeated) return { ...answer, repeated, released }
     return { ...(await actor.read((session) => unslim(session, answer))), repeated, released }
-  }
-
-  private async stepOrWait(
-    actor: Actor,
-    input: StepInput,
-    op: Op & { op: 'step' },
-    body: string,
-    told?: Step['metrics'],
-  ): Promise<Step> {
-    if (!input.wait) return actor.mutate<Step>(input, body, stepWork(actor, op, told))
-    const until = performance.now() + input.wait
-    let wake: (() => void) | undefined
-    let timer: NodeJS.Timeout | undefined
-    let changed = false
-    const notify = () => {
-      changed = true
-      wake?.()
-    }
-    const off = actor.onChange(notify)
-    input.signal?.addEventListener('abort', notify)
-    try {
-      let answer = await actor.mutate<Step>(input, body, stepWork(actor, op, told))
-      const again = stepWork(actor, { ...op, observations: [], enqueue: [] }, answer.metrics)
-      while (op.count > 0 && answer.queries.length === 0 && answer.state !== 'done') {
-        const left = until - performance.now()
-        if (left <= 0 || input.signal?.aborted) break
-        const lease = Math.max(SHORTEST_RETRY, (answer.short?.retryAfter ?? Infinity) * 1000)
-        if (!changed)
-          await new Promise<void>((resolve) => {
-            wake = resolve
-            timer = setTimeout(resolve, Math.min(left, lease, LONGEST_TIMER))
-          })
-        clearTimeout(timer)
-        changed = false
-        if (input.signal?.aborted) break
-        answer = await actor.mutate<Step>({ requestId: input.requestId, quiet: true }, body, again)
-      }
-      return answer
-    } finally {
-      off()
-      input.signal?.removeEventListener('abort', notify)
-    }
   }
 
   async view<T>(
@@ -494,52 +421,9 @@ export class SessionManager implements Sessions {
     const body = digest('fork', { id, revision, config, as: options.id })
     const { answer } = await this.once.run(options.requestId, body, async () => {
       const actor = await this.actor(id)
-      return this.begin(options, body, async () => {
-        const { spec, tree } = await this.at(actor, revision)
-        const time = Math.max(this.context.clock(), tree.updateTime)
-        const forkedFrom = { id, revision: tree.revision }
-        const session = await openSession(this.context, { ...spec, forkedFrom, createTime: time }, tree.settings, tree)
-        try {
-          session.releaseLeases()
-          const op = config && this.updateOf(session, { config })
-          if (op) await session.apply(op, time)
-          const snapshot = { revision: session.revision, bytes: packFrame(await session.toTree()) }
-          const birth = { spec: session.spec, settings: session.settings, base: session.revision }
-          return { session, birth, item: { snapshot } }
-        } catch (error) {
-          session.host.close()
-          throw error
-        }
-      })
+      return this.begin(options, body, () => fork(this.context, actor, revision, config))
     })
     return answer
-  }
-
-  /** A copy of the session as it was at a revision; as it is now when absent. */
-  private async at(actor: Actor, revision: number | undefined): Promise<{ spec: Spec; tree: SessionTree }> {
-    const copy = async (session: Session) => ({
-      revision: session.revision,
-      spec: session.spec,
-      tree: !revision || revision === session.revision ? unpack<SessionTree>(pack(await session.toTree())) : undefined,
-    })
-    const now = await actor.read(copy)
-    if (now.tree) return { spec: now.spec, tree: now.tree }
-    const { base } = await readBirth(this.context.store, actor.id)
-    const wrong = (message: string) =>
-      new AsktellError('INVALID_ARGUMENT', `revision: ${message}`, { issues: [{ path: 'revision', message }] })
-    if (!Number.isInteger(revision) || revision! > now.revision || revision! < Math.max(1, base))
-      throw wrong(`expected ${Math.max(1, base)} to ${now.revision}, got ${revision}`)
-    const kept = await this.context.store.snapshots(actor.id)
-    if (now.spec.durability === 'snapshot' && !kept.includes(revision!))
-      throw wrong(`with snapshot durability only ${[...kept, now.revision].join(', ')} can be forked`)
-    const { session } = await load(this.context, actor.id, revision)
-    try {
-      const { tree } = await copy(session)
-      if (!tree) throw wrong(`the session cannot be brought to ${revision}`)
-      return { spec: session.spec, tree }
-    } finally {
-      session.host.close()
-    }
   }
 
   async *export(id: string): AsyncIterable<Uint8Array> {
@@ -658,5 +542,3 @@ const copyOf = ({ wants: _, extra: _extra, ...trial }: TrialRecord): Trial => ({
   ...trial,
   intermediates: [...trial.intermediates],
 })
-
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -10,6 +10,7 @@ import { parseConfig } from '../core/schema.js'
 import { checkSpace, type Problem, type SearchSpace } from '../core/space.js'
 import { elements } from '../core/tensor.js'
 import type { Budget, Durability, Encodings, SessionSpec } from './api.js'
+import { checkBudget } from './budget.js'
 import type { Context, Limits } from './context.js'
 import { illFormed } from './validate.js'
 import { checkWarmStart } from './warm-start.js'
@@ -146,21 +147,6 @@ export function negotiate(
       config,
     },
   }
-}
-
-/** Limits of 0 are no limits and dropped. Throws INVALID_ARGUMENT. */
-export function checkBudget(budget: Budget): Budget {
-  const issues: Issue[] = []
-  const clean: Budget = {}
-  for (const field of ['maxEvaluations', 'maxCalls', 'maxTokens', 'maxMoney'] as const) {
-    const limit = budget[field]
-    if (!limit) continue
-    if (!(Number.isFinite(limit) && limit > 0))
-      issues.push({ path: `budget.${field}`, message: `expected a number of 0 or more, got ${limit}` })
-    clean[field] = limit
-  }
-  refuse('INVALID_ARGUMENT', issues)
-  return clean
 }
 
 function checkFields(request: SessionSpec, problem: Problem): Issue[] {

@@ -6,7 +6,8 @@ import { decodeTree, encodeParts, encodeTree, type Tree } from '../core/tree.js'
 import type { SessionInfo, WatchEvent } from './api.js'
 import { Damage, frame, Newer, unframe } from './frame.js'
 import type { Settings, Spec } from './negotiate.js'
-import type { Op, Session } from './session.js'
+import type { Op } from './operations.js'
+import type { Session } from './session.js'
 
 /** Encodes any plain data; optional fields that are undefined are left out. */
 export const pack = (data: unknown): Uint8Array => encodeTree(data as Tree)

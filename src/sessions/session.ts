@@ -3,20 +3,19 @@
  * these operations, so replay is the same code as the first run. No I/O, no clock.
  */
 import { createHash } from 'node:crypto'
-import { AsktellError, type Issue, refuse } from '../core/errors.js'
-import type { AnyMethod, Estimate } from '../core/method.js'
+import { AsktellError } from '../core/errors.js'
+import type { AnyMethod } from '../core/method.js'
 import type { AnyPruner, Decision, PrunerEvent, PrunerRun } from '../core/pruner.js'
-import { type Event, type Observation, type Point, type Query, STATUSES, type Usage, type Want } from '../core/query.js'
+import type { Event, Observation, Point, Query, Usage, Want } from '../core/query.js'
 import type { Problem, SearchSpace } from '../core/space.js'
 import { encodeTree, type Tree } from '../core/tree.js'
-import type { LeasedQuery, SessionState, TrialState, WatchEvent } from './api.js'
+import type { LeasedQuery, SessionState, WatchEvent } from './api.js'
+import { exhausted } from './budget.js'
+import { checkOp } from './checks.js'
 import { Copies } from './copies.js'
 import {
   type AuditEntry,
-  anyTrial,
   type CorrectOp,
-  checkEdit,
-  checkRestart,
   type DeleteOp,
   type EditOp,
   filled,
@@ -25,37 +24,13 @@ import {
   seedOf,
   shown,
   type TrialRecord,
-  toldTrial,
 } from './edits.js'
 import type { Host, Reaction } from './host/host.js'
 import type { Settings, Spec } from './negotiate.js'
+import type { Applied, Op, Short, Told } from './operations.js'
 import { evaluates, type Open, Queries, type QueriesTree, RESOLVER } from './queries.js'
-import { ToldPoints } from './told-points.js'
-import { checkObservation, checkPoint, illFormed } from './validate.js'
+import { endOf, paramsOf, Trials } from './trials.js'
 import { describeEarlier, earlierIn } from './warm-start.js'
-
-export type Told = Observation & { point?: Point }
-
-/** The inputs of a mutation, as the journal records them. */
-export type Op =
-  | { op: 'create' }
-  | { op: 'step'; observations: readonly Told[]; enqueue: readonly Point[]; count: number; worker: string; by?: string }
-  | { op: 'prefetch' }
-  | { op: 'report'; queryId: string; step: number; value: number }
-  | { op: 'update'; settings: Partial<Settings>; changed: readonly string[]; state?: SessionState; by?: string }
-  | EditOp
-  | CorrectOp
-  | DeleteOp
-
-export type Short = { reason: string; retryAfter?: number }
-export type Applied = {
-  events: WatchEvent[]
-  queries: LeasedQuery[]
-  short?: Short
-  decision?: Decision
-  /** After a tell, of methods whose estimate is a view of their state. */
-  metrics?: Estimate['metrics']
-}
 
 type Phase = { state: SessionState; by: 'method' | 'budget' | 'client' | ''; message: string }
 
@@ -65,12 +40,12 @@ export class Session {
   phase: Phase = { state: 'running', by: '', message: '' }
   counts = { asked: 0, told: 0, failed: 0, pruned: 0 }
   usage: Required<Usage> = { calls: 0, promptTokens: 0, completionTokens: 0, money: 0 }
-  trials: TrialRecord[] = []
   /** What was changed by hand. */
   audit: AuditEntry[] = []
   readonly copies = new Copies()
   private evaluations = 0
-  private readonly queries: Queries
+  readonly queries: Queries
+  private readonly book = new Trials()
   /** Queries that the session made itself, for points that clients brought. */
   private made = 0
   /** Why the method has no more queries until it is told something. */
@@ -78,8 +53,7 @@ export class Session {
   private best: number | null = null
   private pruning: Tree = null
   /** Answers to queries that are no trials. */
-  private untried = 0
-  private readonly toldPoints = new ToldPoints()
+  untried = 0
   /** How often the method has started anew. */
   private generation = 0
 
@@ -103,6 +77,9 @@ export class Session {
   private get prunerRun(): PrunerRun<unknown> {
     return { config: this.spec.pruner?.config, direction: this.problem.objectives[0].direction }
   }
+  get trials(): readonly TrialRecord[] {
+    return this.book.all
+  }
   get openCount(): number {
     return this.queries.out
   }
@@ -112,102 +89,12 @@ export class Session {
     return this.queries.get(id)?.query
   }
 
-  // --- Checks: throw, or leave everything as it is ---
-
   /** Refuses what cannot be applied; returns the operation as it will be recorded. */
   check(op: Op): Op {
-    if (op.op === 'step') return this.checkStep(op)
-    if (op.op === 'report') return this.checkReport(op)
-    if (op.op === 'edit') {
-      this.checkRestart()
-      return checkEdit(op, this.method, this.problem, this.settings.config, this.trials)
-    }
-    if (op.op === 'correct') return this.checkCorrection(op)
-    if (op.op === 'delete-trial') {
-      const { endTime, state } = anyTrial(this.trials, op.trial)
-      if (endTime !== undefined && state !== 'cancelled') this.checkRestart()
-    }
-    return op
+    return checkOp(this, op)
   }
 
-  private checkStep(op: Op & { op: 'step' }): Op {
-    const issues: Issue[] = illFormed(op.observations, 'observations', [])
-    const seen = new Map<string, number>()
-    const { problem } = this
-    const observations = op.observations.map((told, i): Told => {
-      const at = `observations[${i}]`
-      if (!told.queryId) {
-        if (!told.point) {
-          issues.push({ path: `${at}.queryId`, message: 'is missing, and so is a point' })
-          return told
-        }
-        this.checkOwnPoint(told.point, `${at}.point`, issues)
-        return { ...checkObservation(this.ownQuery('', told.point), told, problem, at, issues), point: told.point }
-      }
-      if (seen.has(told.queryId))
-        issues.push({
-          path: `${at}.queryId`,
-          message: `"${told.queryId}" is answered by observations[${seen.get(told.queryId)}] too`,
-        })
-      seen.set(told.queryId, i)
-      return checkObservation(this.find(told.queryId, `${at}.queryId`).query, told, problem, at, issues)
-    })
-    refuse('OBSERVATION_INVALID', issues)
-    illFormed({ enqueue: op.enqueue, worker: op.worker }, '', issues)
-    for (const [i, point] of op.enqueue.entries()) this.checkOwnPoint(point, `enqueue[${i}]`, issues)
-    refuse('INVALID_ARGUMENT', issues)
-    if (this.phase.state === 'done' && (op.enqueue.length > 0 || observations.some(({ queryId }) => !queryId)))
-      throw new AsktellError('SESSION_CLOSED', `the session takes no new points: ${this.phase.message || 'it is done'}`)
-    return { ...op, observations }
-  }
-
-  /** An open query that was handed out. */
-  private find(id: string, path: string): Open {
-    const open = this.queries.get(id)
-    if (open && open.attempt > 0) return open
-    const resolved = this.queries.wasAnswered(id)
-    const message = resolved ? `"${id}" has been answered` : `the session never asked "${id}"`
-    throw new AsktellError(resolved ? 'QUERY_RESOLVED' : 'QUERY_NOT_FOUND', message, { issues: [{ path, message }] })
-  }
-
-  private checkOwnPoint(point: Point, at: string, issues: Issue[]) {
-    if (this.method.facts.unsolicited !== 'accept')
-      issues.push({ path: at, message: `${this.method.id} takes no points that it did not ask for` })
-    else if (!this.ownWant()) issues.push({ path: at, message: `${this.method.id} learns nothing from a single point` })
-    else checkPoint(point, this.problem, at, issues)
-  }
-
-  private checkReport(op: Op & { op: 'report' }): Op {
-    const { query } = this.find(op.queryId, 'queryId')
-    const issues: Issue[] = []
-    if (query.trial === undefined)
-      issues.push({ path: 'queryId', message: `"${op.queryId}" is no trial: only those take intermediate values` })
-    if (!Number.isSafeInteger(op.step) || op.step < 0)
-      issues.push({ path: 'step', message: `expected an integer of 0 or more, got ${op.step}` })
-    const last = this.lastReport(query)
-    if (last && op.step <= last.step)
-      issues.push({ path: 'step', message: `expected a step after ${last.step}, got ${op.step}` })
-    refuse('OBSERVATION_INVALID', issues)
-    return op
-  }
-
-  /** Throws when the method cannot start anew from the trials. */
-  private checkRestart() {
-    const open = this.queries.all().filter(({ trial }) => trial === undefined).length
-    checkRestart(this.method, this.ownWant()?.kind === 'value', this.untried + open)
-  }
-
-  private checkCorrection(op: CorrectOp): Op {
-    this.checkRestart()
-    const { queryId, params, wants = [{ kind: 'value' }] } = toldTrial(this.trials, op.trial)
-    const query: Query = { id: queryId, points: [{ kind: 'params', params }], wants }
-    const issues: Issue[] = illFormed(op.observation, 'observation', [])
-    const observation = checkObservation(query, op.observation, this.problem, 'observation', issues)
-    refuse('OBSERVATION_INVALID', issues)
-    return { ...op, observation }
-  }
-
-  private lastReport(query: Query) {
+  lastReport(query: Query) {
     return query.trial === undefined ? undefined : this.trials[query.trial].intermediates.at(-1)
   }
 
@@ -337,10 +224,7 @@ export class Session {
     if (query.trial === undefined) this.untried++
     else {
       const trial = this.trials[query.trial]
-      trial.state = TRIAL_STATES[observation.status]
-      trial.endTime = this.updateTime
-      write(trial, observation)
-      this.toldPoints.add(trial)
+      this.book.end(trial, observation, this.updateTime)
       this.prune({ type: 'finished', trial: trial.number, status: observation.status, value })
     }
     this.log(applied, {
@@ -376,7 +260,7 @@ export class Session {
     const open = this.queries.get(op.queryId)!
     const { query } = open
     const trial = this.trials[query.trial!]
-    ;(trial.intermediates as { step: number; value: number }[]).push({ step: op.step, value: op.value })
+    this.book.report(trial, op.step, op.value)
     open.leaseUntil = this.updateTime + this.spec.lease * 1000
     if (Number.isFinite(op.value)) {
       applied.decision = this.prune({ type: 'report', trial: trial.number, step: op.step, value: op.value })
@@ -463,9 +347,7 @@ export class Session {
     const { status } = op.observation
     this.counts.failed += Number(status === 'failed') - Number(trial.state === 'failed')
     this.counts.pruned += Number(status === 'pruned') - Number(trial.state === 'pruned')
-    for (const field of ['values', 'constraints', 'message', 'extra'] as const) delete trial[field]
-    trial.state = TRIAL_STATES[status]
-    write(trial, op.observation)
+    this.book.correct(trial, op.observation)
     await this.restart()
     this.record({ by: op.by, action: 'correct_trial', trial: op.trial, reason: op.reason, before, after: shown(trial) })
     this.log(applied, {
@@ -536,14 +418,15 @@ export class Session {
     this.dry = null
     this.best = null
     if (this.pruner) this.pruning = this.pruner.init(this.prunerRun)
-    this.toldPoints.rebuild(this.trials)
+    this.book.restore(this.book.all)
     const events = retold(this.trials)
     for (const event of events) if (event.type === 'observation') this.rememberBest(event.observation)
-    for (const { number, state, intermediates, values } of this.trials) {
+    for (const trial of this.trials) {
+      const { number, state, intermediates, values } = trial
       if (state === 'deleted') continue
       for (const { step, value } of intermediates)
         if (Number.isFinite(value)) this.prune({ type: 'report', trial: number, step, value })
-      const status = STATUSES.find((name) => TRIAL_STATES[name] === state)
+      const status = endOf(trial)
       if (status)
         this.prune({ type: 'finished', trial: number, status, value: status === 'ok' ? values?.[0] : undefined })
     }
@@ -566,20 +449,9 @@ export class Session {
 
   private checkBudget() {
     if (this.phase.state !== 'running') return
-    const message = this.exhausted()
+    const message = exhausted(this.settings.budget, this.evaluations, this.usage)
     if (message) this.phase = { state: 'done', by: 'budget', message }
   }
-  private exhausted(): string | undefined {
-    const { maxEvaluations, maxCalls, maxTokens, maxMoney } = this.settings.budget
-    const tokens = this.usage.promptTokens + this.usage.completionTokens
-    if (maxEvaluations && this.evaluations >= maxEvaluations)
-      return `the budget of ${maxEvaluations} evaluations is used up`
-    if (maxCalls && this.usage.calls >= maxCalls) return `the budget of ${maxCalls} model calls is used up`
-    if (maxTokens && tokens >= maxTokens) return `the budget of ${maxTokens} tokens is used up`
-    if (maxMoney && this.usage.money >= maxMoney) return `the budget of ${maxMoney} (money) is used up`
-    return undefined
-  }
-
   /** Takes the method's new queries in. */
   private accept({ queries, status, withdrawn = [] }: Reaction) {
     const prefix = this.generation === 0 ? '' : `r${this.generation}.`
@@ -593,23 +465,11 @@ export class Session {
   }
 
   private admit(asked: Query, enqueued: boolean): Open {
-    const [point, ...others] = asked.points
-    // A query of several points, such as a ranking, is no trial: it has no value of its own.
-    const isTrial = point?.kind === 'params' && others.length === 0
-    const query = { ...asked, trial: isTrial ? this.trials.length : undefined }
+    const params = paramsOf(asked)
+    const query = { ...asked, trial: params && this.trials.length }
     if (!this.queries.admit(query, enqueued))
       throw new AsktellError('INTERNAL', `${this.method.id} asked "${query.id}" twice`)
-    if (isTrial)
-      this.trials.push({
-        number: this.trials.length,
-        queryId: query.id,
-        state: 'waiting',
-        params: point.params,
-        intermediates: [],
-        createTime: this.updateTime,
-        ...(query.parent !== undefined && { parent: query.parent }),
-        ...(query.wants.some(({ kind }) => kind !== 'value') && { wants: query.wants }),
-      })
+    if (params) this.book.begin(query, params, this.updateTime)
     return this.queries.get(query.id)!
   }
 
@@ -621,7 +481,7 @@ export class Session {
     }
     this.queries.lease(open, worker, this.updateTime + this.spec.lease * 1000)
     this.log(applied, { type: 'asked', queryId: query.id, trial: query.trial, message: worker || undefined })
-    const repeats = query.trial === undefined ? undefined : this.toldPoints.find(this.trials[query.trial].params)
+    const repeats = query.trial === undefined ? undefined : this.book.repeated(query.trial)
     return { ...query, leaseUntil: open.leaseUntil, attempt: open.attempt, ...(repeats !== undefined && { repeats }) }
   }
 
@@ -646,12 +506,13 @@ export class Session {
     return { reason: 'the method has no query before it is told more', retryAfter }
   }
 
-  private ownWant(): Want | undefined {
+  /** What is wanted of points that clients bring; undefined where the method learns nothing from one. */
+  ownWant(): Want | undefined {
     const needs = this.method.needs(this.settings.config, this.problem)
     if (needs.includes('value')) return { kind: 'value' }
     return needs.includes('score') ? { kind: 'score' } : undefined
   }
-  private ownQuery(id: string, point: Point): Query {
+  ownQuery(id: string, point: Point): Query {
     return { id, points: [point], wants: [this.ownWant() ?? { kind: 'value' }] }
   }
 
@@ -699,7 +560,7 @@ export class Session {
     this.phase = tree.phase
     this.counts = tree.counts
     this.usage = tree.usage
-    this.trials = tree.trials
+    this.book.restore(tree.trials)
     this.evaluations = tree.evaluations
     this.queries.restore(tree.queries)
     this.made = tree.made
@@ -709,7 +570,6 @@ export class Session {
     this.untried = tree.untried ?? 0
     this.generation = tree.generation ?? 0
     this.audit = tree.audit ?? []
-    this.toldPoints.rebuild(this.trials)
   }
 
   /**
@@ -769,20 +629,3 @@ export type SessionTree = {
 
 /** Before the id of a query that the method, having started anew, never asked. */
 const OLD = 'old:'
-
-/** What was told of a trial. */
-function write(trial: TrialRecord, { queryId: _, status: _status, usage: _usage, ...told }: Observation) {
-  const { values, constraints, message, ...extra } = told
-  if (values) trial.values = values[0]
-  if (constraints) trial.constraints = constraints[0]
-  if (message) trial.message = message
-  if (Object.keys(extra).length > 0) trial.extra = extra
-}
-
-const TRIAL_STATES: { [status in Observation['status']]: TrialState } = {
-  ok: 'completed',
-  failed: 'failed',
-  infeasible: 'infeasible',
-  pruned: 'pruned',
-  cancelled: 'cancelled',
-}

@@ -1,8 +1,12 @@
-/** The call that tells and asks, as a mutation of the session. */
+/** The call that tells and asks, as a mutation of the session, and what of its answer is stored. */
 import { type Tree, treeBytes } from '../core/tree.js'
 import type { Actor, Work } from './actor.js'
-import type { LeasedQuery, StepResult } from './api.js'
-import type { Applied, Op, Session, Short } from './session.js'
+import type { LeasedQuery, StepInput, StepResult } from './api.js'
+import type { Applied, Op, Short } from './operations.js'
+import type { Session } from './session.js'
+
+const SHORTEST_RETRY = 100
+const LONGEST_TIMER = 2 ** 31 - 1
 
 export type Step = Omit<StepResult, 'repeated' | 'released'>
 
@@ -24,6 +28,49 @@ export function stepWork(actor: Actor, op: Op & { op: 'step' }, told?: Step['met
     },
     answer,
     stored: (step) => ({ ...step, queries: step.queries.map(slim) }),
+  }
+}
+
+/** A step that waits as long as there is nothing to hand out, as its input says. */
+export async function stepOrWait(
+  actor: Actor,
+  input: StepInput,
+  op: Op & { op: 'step' },
+  body: string,
+  told?: Step['metrics'],
+): Promise<Step> {
+  if (!input.wait) return actor.mutate<Step>(input, body, stepWork(actor, op, told))
+  const until = performance.now() + input.wait
+  let wake: (() => void) | undefined
+  let timer: NodeJS.Timeout | undefined
+  let changed = false
+  const notify = () => {
+    changed = true
+    wake?.()
+  }
+  const off = actor.onChange(notify)
+  input.signal?.addEventListener('abort', notify)
+  try {
+    let answer = await actor.mutate<Step>(input, body, stepWork(actor, op, told))
+    const again = stepWork(actor, { ...op, observations: [], enqueue: [] }, answer.metrics)
+    while (op.count > 0 && answer.queries.length === 0 && answer.state !== 'done') {
+      const left = until - performance.now()
+      if (left <= 0 || input.signal?.aborted) break
+      const lease = Math.max(SHORTEST_RETRY, (answer.short?.retryAfter ?? Infinity) * 1000)
+      if (!changed)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+          timer = setTimeout(resolve, Math.min(left, lease, LONGEST_TIMER))
+        })
+      clearTimeout(timer)
+      changed = false
+      if (input.signal?.aborted) break
+      answer = await actor.mutate<Step>({ requestId: input.requestId, quiet: true }, body, again)
+    }
+    return answer
+  } finally {
+    off()
+    input.signal?.removeEventListener('abort', notify)
   }
 }
 
