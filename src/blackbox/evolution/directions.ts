@@ -2,6 +2,7 @@
 import type { Issue } from '../../core/errors.js'
 
 const MAX_DIRECTIONS = 10_000
+const USUAL_DIRECTIONS = 100
 
 /** All ways to share out p parts among m objectives, each as a point of the unit simplex. */
 export function directions(m: number, p: number): number[][] {
@@ -19,6 +20,13 @@ export function countDirections(m: number, p: number): number {
   let count = 1
   for (let i = 1; i < m; i++) count = (count * (p + i)) / i
   return Math.round(count)
+}
+
+/** As many parts as make a hundred directions at most, 99 for two objectives and 12 for three, but never fewer than 3. */
+export function partitionsFor(m: number): number {
+  let p = 3
+  while (p < USUAL_DIRECTIONS - 1 && countDirections(m, p + 1) <= USUAL_DIRECTIONS) p++
+  return p
 }
 
 /** Refuses more directions than can be followed. */

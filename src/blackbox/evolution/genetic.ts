@@ -51,6 +51,7 @@ export type Survivors = { chosen: number[]; ranks: number[]; distances: number[]
 
 export type Genetic<C> = {
   id: string
+  version?: number
   title: string
   summary: string
   references: readonly Reference[]
@@ -127,7 +128,7 @@ function select<C>(method: Genetic<C>, run: Run<C>, state: GeneticState, rng: Rn
 }
 
 export function geneticMethod<C extends GeneticConfig>(genetic: Genetic<C>): Method<C, GeneticState> {
-  const { id, title, summary, references, config, recipes, equations } = genetic
+  const { id, version = 1, title, summary, references, config, recipes, equations } = genetic
 
   function observe(
     run: Run<C>,
@@ -179,7 +180,7 @@ export function geneticMethod<C extends GeneticConfig>(genetic: Genetic<C>): Met
 
   return defineMethod<C, GeneticState>({
     id,
-    version: 1,
+    version,
     stateVersion: 1,
     family: 'evolution',
     title,

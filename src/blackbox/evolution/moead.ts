@@ -9,13 +9,14 @@ import { z } from 'zod'
 import type { Run } from '../../core/method.js'
 import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
-import { checkDirections, countDirections, directions } from './directions.js'
+import type { Problem } from '../../core/space.js'
+import { checkDirections, countDirections, directions, partitionsFor } from './directions.js'
 import { geneticFields, geneticMethod } from './genetic.js'
 
 const config = z.strictObject({
   partitions: field(
-    z.int().min(3).max(1000).default(99),
-    'Parts that each objective is divided into: a direction, and a member, for each way of sharing them out.',
+    z.int().min(3).max(1000).optional(),
+    'Parts that each objective is divided into: a direction, and a member, for each way of sharing them out. When absent, as many as make a hundred members at most: 99 for two objectives, 12 for three, 6 for four.',
     { source: 'Zhang, Li 2007' },
   ),
   neighbors: field(z.int().min(2).default(20), 'Directions that are near to one, itself among them: T.', {
@@ -33,6 +34,8 @@ const config = z.strictObject({
 })
 type Config = z.infer<typeof config>
 
+const partitionsOf = ({ partitions }: Config, { objectives }: Problem) => partitions ?? partitionsFor(objectives.length)
+
 /** Of each direction the nearest ones, itself first. */
 function neighborhoods(weights: readonly number[][], count: number): number[][] {
   const apart = (a: readonly number[], b: readonly number[]) => Math.hypot(...a.map((x, k) => x - b[k]))
@@ -48,11 +51,11 @@ const pick = (rng: Rng, from: readonly number[]) => from[rng.integer(from.length
 type Table = { weights: number[][]; near: number[][] }
 
 /** The weights of all members, and of each its neighbours. */
-function tableFor({ config: { partitions, neighbors }, problem, memo }: Run<Config>): Table {
+function tableFor({ config, problem, memo }: Run<Config>): Table {
   let table = memo.get('directions') as Table | undefined
   if (!table) {
-    const weights = directions(problem.objectives.length, partitions)
-    table = { weights, near: neighborhoods(weights, neighbors) }
+    const weights = directions(problem.objectives.length, partitionsOf(config, problem))
+    table = { weights, near: neighborhoods(weights, config.neighbors) }
     memo.set('directions', table)
   }
   return table
@@ -60,6 +63,7 @@ function tableFor({ config: { partitions, neighbors }, problem, memo }: Run<Conf
 
 export const method = geneticMethod<Config>({
   id: 'moead',
+  version: 2,
   title: 'MOEA/D',
   summary: 'Solves many weighted single-objective problems side by side, each with the help of its neighbours.',
   references: [
@@ -78,12 +82,13 @@ export const method = geneticMethod<Config>({
     String.raw`g(x \mid \lambda, z^*) = \max_k \lambda_k \frac{f_k(x) - z_k^*}{z_k^{\max} - z_k^*}`,
     String.raw`x_j \leftarrow y \;\text{ if }\; g(y \mid \lambda_j) \le g(x_j \mid \lambda_j), \quad j \in B(i)`,
   ],
-  check({ partitions }, { objectives }) {
-    const issues = checkDirections(objectives.length, partitions)
+  check(parsed, problem) {
+    const { objectives } = problem
+    const issues = checkDirections(objectives.length, partitionsOf(parsed, problem))
     if (objectives.length < 2) issues.push({ path: 'objectives', message: 'moead takes two objectives or more' })
     return issues
   },
-  size: ({ partitions }, { objectives }) => countDirections(objectives.length, partitions),
+  size: (parsed, problem) => countDirections(problem.objectives.length, partitionsOf(parsed, problem)),
   mates(run, _, i, rng) {
     const { near } = tableFor(run)
     const from = rng.uniform() < run.config.local ? near[i] : Array.from(near.keys())

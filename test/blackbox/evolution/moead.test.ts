@@ -57,6 +57,27 @@ describe('moead', () => {
       Buffer.from(encodeTree(run(problemOf(3, 3), { partitions: 4 }, 150, (x) => ({ values: [x] }), restart).state))
     expect(end(true).equals(end(false))).toBe(true)
   })
+  it.each([
+    [2, 100],
+    [3, 91],
+    [4, 84],
+    [5, 70],
+    // The fewest parts, 3, make this many.
+    [8, 120],
+  ])('has of %i objectives %i members where none are asked for', (m, members) => {
+    const { state } = run(problemOf(3, m), {}, 0, () => ({}))
+    expect((state as unknown as { children: { x: unknown[] } }).children.x.length).toBe(members)
+  })
+  it('has generations enough for three objectives', () => {
+    const sphere = ([x, y, ...rest]: number[]) => {
+      const g = 1 + rest.reduce((sum, v) => sum + (v - 0.5) ** 2, 0)
+      const [a, b] = [(x * Math.PI) / 2, (y * Math.PI) / 2]
+      return [g * Math.cos(a) * Math.cos(b), g * Math.cos(a) * Math.sin(b), g * Math.sin(a)]
+    }
+    const driver = run(problemOf(12, 3), { reference: [1.1, 1.1, 1.1] }, 2000, (x) => ({ values: [sphere(x)] }))
+    // Of the whole front: the cube up to the reference less the octant of the ball. 5,050 members, of 99 parts, have 0.17.
+    expect((driver.estimate().metrics!.hypervolume as number) / (1.1 ** 3 - Math.PI / 6)).toBeGreaterThan(0.7)
+  })
   it('refuses a single objective', () => {
     expect(method.check!(parseConfig(method.config, {}), problemOf(2, 1))).toMatchObject([{ path: 'objectives' }])
   })
