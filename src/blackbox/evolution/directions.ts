@@ -1,5 +1,6 @@
 /** Directions spread evenly over several objectives: I. Das, J. Dennis, "Normal-Boundary Intersection", 1998. */
 import type { Issue } from '../../core/errors.js'
+import type { Problem } from '../../core/space.js'
 
 const MAX_DIRECTIONS = 10_000
 const USUAL_DIRECTIONS = 100
@@ -28,6 +29,10 @@ export function partitionsFor(m: number): number {
   while (p < USUAL_DIRECTIONS - 1 && countDirections(m, p + 1) <= USUAL_DIRECTIONS) p++
   return p
 }
+
+/** The parts of a session: those of its config, or by the number of its objectives. */
+export const partitionsOf = ({ partitions }: { partitions?: number }, { objectives }: Problem): number =>
+  partitions ?? partitionsFor(objectives.length)
 
 /** Refuses more directions than can be followed. */
 export function checkDirections(m: number, p: number): Issue[] {

@@ -9,8 +9,7 @@ import { z } from 'zod'
 import type { Run } from '../../core/method.js'
 import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
-import type { Problem } from '../../core/space.js'
-import { checkDirections, countDirections, directions, partitionsFor } from './directions.js'
+import { checkDirections, countDirections, directions, partitionsOf } from './directions.js'
 import { geneticFields, geneticMethod } from './genetic.js'
 
 const config = z.strictObject({
@@ -33,8 +32,6 @@ const config = z.strictObject({
   ...geneticFields,
 })
 type Config = z.infer<typeof config>
-
-const partitionsOf = ({ partitions }: Config, { objectives }: Problem) => partitions ?? partitionsFor(objectives.length)
 
 /** Of each direction the nearest ones, itself first. */
 function neighborhoods(weights: readonly number[][], count: number): number[][] {

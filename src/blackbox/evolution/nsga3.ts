@@ -7,13 +7,13 @@ import { z } from 'zod'
 import type { Rng } from '../../core/rng.js'
 import { field } from '../../core/schema.js'
 import { fronts } from '../space/pareto.js'
-import { checkDirections, countDirections, directions } from './directions.js'
+import { checkDirections, countDirections, directions, partitionsOf } from './directions.js'
 import { geneticFields, geneticMethod, type Population, type Survivors } from './genetic.js'
 
 const config = z.strictObject({
   partitions: field(
-    z.int().min(1).max(200).default(12),
-    'Parts that each objective is divided into: there is a direction for each way of sharing them out.',
+    z.int().min(1).max(200).optional(),
+    'Parts that each objective is divided into: there is a direction for each way of sharing them out. When absent, as many as make a hundred directions at most: 99 for two objectives, 12 for three, 6 for four.',
     { source: 'Deb, Jain 2014' },
   ),
   populationSize: field(
@@ -78,7 +78,7 @@ function nearest(point: readonly number[], lines: readonly number[][]): { line: 
 
 /** Takes members of the last front one by one, each for one of the directions that the fewest follow (algorithm 4). */
 function niche(
-  config: Config,
+  partitions: number,
   { values }: Population,
   chosen: number[],
   last: number[],
@@ -86,7 +86,7 @@ function niche(
   rng: Rng,
 ): number[] {
   const usable = [...chosen, ...last].filter((i) => values[i].every(Number.isFinite))
-  const lines = directions(values[0].length, config.partitions)
+  const lines = directions(values[0].length, partitions)
   const scaled = usable.length > 0 ? normalized(usable.map((i) => values[i])) : []
   const near = new Map(usable.map((i, k) => [i, nearest(scaled[k], lines)]))
   const followers = new Array<number>(lines.length).fill(0)
@@ -112,6 +112,7 @@ function niche(
 
 export const method = geneticMethod<Config>({
   id: 'nsga3',
+  version: 2,
   title: 'NSGA-III',
   summary: 'A genetic algorithm for three objectives and more: spreads its front along directions given beforehand.',
   references: [
@@ -132,14 +133,16 @@ export const method = geneticMethod<Config>({
     String.raw`\tilde f_k = \frac{f_k - z_k^*}{a_k}`,
     String.raw`d(i, w) = \left\| \tilde f(i) - \frac{w^\top \tilde f(i)}{\|w\|^2} w \right\|`,
   ],
-  check: ({ partitions }, { objectives }) => checkDirections(objectives.length, partitions),
-  size: ({ populationSize, partitions }, { objectives }) =>
-    populationSize ?? 4 * Math.max(1, Math.ceil(countDirections(objectives.length, partitions) / 4)),
-  survive({ config }, all, size, rng) {
+  check: (config, problem) => checkDirections(problem.objectives.length, partitionsOf(config, problem)),
+  size: (config, problem) =>
+    config.populationSize ??
+    4 * Math.max(1, Math.ceil(countDirections(problem.objectives.length, partitionsOf(config, problem)) / 4)),
+  survive({ config, problem }, all, size, rng) {
     const survivors: Survivors = { chosen: [], ranks: [], distances: [] }
     for (const [rank, front] of fronts(all.values, all.violations).entries()) {
       const room = size - survivors.chosen.length
-      const taken = front.length <= room ? front : niche(config, all, survivors.chosen, front, size, rng)
+      const taken =
+        front.length <= room ? front : niche(partitionsOf(config, problem), all, survivors.chosen, front, size, rng)
       survivors.chosen.push(...taken)
       // Parents are equal but for constraints: the niches have seen to the rest.
       const best = all.violations[front[0]] === 0 ? 0 : rank + 1

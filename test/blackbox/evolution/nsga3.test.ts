@@ -69,6 +69,16 @@ describe('nsga3', () => {
     for (const { values } of points) expect(values![0]).toBeGreaterThanOrEqual(0.5)
   })
 
+  it.each([
+    [2, 100],
+    [3, 92],
+    [5, 72],
+    [10, 220],
+  ])('has of %i objectives %i members, as many as directions, where none are asked for', (m, members) => {
+    const driver = new Driver(method, problemOf(3, m), {}, 1)
+    expect(driver.ask(1000).length).toBe(members)
+  })
+
   it('refuses more directions than it can follow', () => {
     const config = parseConfig(method.config, { partitions: 12 })
     expect(method.check!(config, problemOf(3, 3))).toEqual([])
