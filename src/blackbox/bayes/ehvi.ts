@@ -43,7 +43,7 @@ const config = z.strictObject({
   ),
   reference: field(
     z.array(z.number()).optional(),
-    'A value per objective beyond which nothing counts. When absent, a tenth of the extent of all feasible values beyond their worst.',
+    'A value per objective beyond which nothing counts. When absent, a tenth of the extent of all feasible values beyond their worst; of two objectives so in one of them, in turn, and in the other of the front beyond its worst.',
     { source: 'Daulton et al. 2020' },
   ),
   nInitial: field(z.int().min(1).optional(), 'Space-filling trials before; 2 (parameters + 1) when absent.', {
@@ -79,8 +79,21 @@ const ELITES = 8
 /** Weight of the sum of distances in ParEGO. */
 const RHO = 0.05
 
+/**
+ * Of two objectives, beyond the worst of all values in one and beyond the worst of the front in the other, in turn. With that of
+ * the front in both, as is usual once a front is known, what lies outside is worth nothing, and a front that is a part of the
+ * whole (ZDT3) may stay one; with that of all values in both, most of the volume lies where both are poor, and points are spent
+ * there (ZDT2). A single point has no extent. Of more objectives it is that of all values, as parts of a front are many (DTLZ7).
+ */
+export function referenceFor(points: readonly number[][], front: readonly number[][], turn: number): Float64Array {
+  const far = referenceBeyond(points, 1)
+  if (far.length > 2 || front.length === 1) return far
+  const near = referenceBeyond(front, 1)
+  return far.map((x, k) => (k === turn % 2 ? x : near[k]))
+}
+
 /** Values of the front in the models' units, and the reference. */
-function frontierOf({ run }: EhviScene, models: Model[], feasible: readonly number[], believed: number[][]) {
+function frontierOf({ run, trials }: EhviScene, models: Model[], feasible: readonly number[], believed: number[][]) {
   const told = feasible.map((i) => models.map(({ means }) => means[i]))
   const points = [...told, ...believed]
   const front = nondominated(points).map((i) => points[i])
@@ -88,7 +101,7 @@ function frontierOf({ run }: EhviScene, models: Model[], feasible: readonly numb
     const inner = run.problem.objectives[k].direction === 'maximize' ? -r : r
     return (inner - models[k].fit.center) / models[k].fit.scale
   })
-  const reference = given ? Float64Array.from(given) : referenceBeyond(points, 1)
+  const reference = given ? Float64Array.from(given) : referenceFor(points, front, trials.length + believed.length)
   const inside = front.filter((v) => v.every((x, k) => x < reference[k]))
   const most = MOST_POINTS[models.length]
   if (inside.length <= most) return { front: inside, reference }
@@ -226,6 +239,7 @@ function weighted(
 
 export const method = sequentialMethod<Config, State>({
   id: 'ehvi',
+  version: 2,
   title: 'Expected hypervolume improvement',
   summary:
     'Several objectives with few evaluations: a Gaussian process for each, asked where their Pareto front is expected to grow most. Takes outcome constraints, and more than four objectives by random weightings (ParEGO).',

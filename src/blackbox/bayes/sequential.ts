@@ -68,6 +68,7 @@ export type Scene<C, S> = {
 export type Suggestion = Params[] | { ask: Pick<Query, 'points' | 'wants' | 'purpose'> } | { done: string }
 
 export type Sequential<C, S extends Tree> = Omit<Described<C, S>, 'needs' | 'init' | 'estimate'> & {
+  version?: number
   facts?: Partial<Facts>
   /** Space-filling trials before the model is asked; of methods with a warm start also the best trials of earlier sessions. */
   nInitial(config: C, problem: Problem, warm: boolean): number
@@ -237,7 +238,7 @@ export function sequentialMethod<C, S extends Tree>(spec: Sequential<C, S>): Met
 
   return defineMethod<C, State>({
     id: spec.id,
-    version: 1,
+    version: spec.version ?? 1,
     stateVersion: 1,
     family: 'bayes',
     title: spec.title,
