@@ -126,7 +126,7 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 
 export const method = defineMethod<Config, State>({
   id: 'cma-es',
-  version: 2,
+  version: 3,
   stateVersion: 2,
   family: 'evolution',
   title: 'CMA-ES',

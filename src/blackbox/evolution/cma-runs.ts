@@ -12,6 +12,8 @@ import type { Progress } from '../space/progress.js'
 import type { Box } from './box.js'
 import { axes, type Distribution, defaultPopulation, deviation, isotropic } from './cma.js'
 
+/** Values that differ by this part of themselves are equal up to the rounding of the objective. */
+const TOLERANCE_F = 1e-13
 /** Converged when no coordinate moves by more than this times the first step size. */
 const TOLERANCE_X = 1e-12
 /** A step size that has grown by this much diverges (B.3, TolXUp). */
@@ -123,7 +125,12 @@ export function begin(
   }
 }
 
-/** Why this run of the strategy is over (B.3), if it is. Values are compared for equality only. */
+const equal = (values: readonly number[]) => {
+  const [least, most] = [Math.min(...values), Math.max(...values)]
+  return most - least <= TOLERANCE_F * Math.max(Math.abs(least), Math.abs(most))
+}
+
+/** Why this run of the strategy is over (B.3), if it is. TolFun is relative: values may have any unit. */
 export function ended(
   { config }: Run<Config>,
   { distribution, recent, values, small, spent }: State,
@@ -142,7 +149,10 @@ export function ended(
     return 'the steps are lost in rounding'
   const window = 10 + Math.ceil((30 * mean.length) / values.length)
   if (recent.length > window) recent.shift()
-  if (recent.length === window && recent.every((value) => value === recent[0])) return 'the best value stays the same'
+  if (recent.length === window) {
+    if (recent.every((value) => value === recent[0])) return 'the best value stays the same'
+    if (equal(recent) && equal([...values])) return 'values differ by their rounding alone'
+  }
   if (small && spent.run >= spent.lastLarge / 2) return 'the small run has had its share'
   return undefined
 }

@@ -34,6 +34,7 @@ const functions = {
 const floats = (n: number, low = -5, high = 5): Parameter[] =>
   Array.from({ length: n }, (_, i) => ({ name: `x${i}`, type: 'float', low, high }))
 const numbers = (query: Query) => Object.values(paramsOf(query)) as number[]
+const range = (n: number) => Array.from({ length: n }, (_, i) => i)
 const sphere = (query: Query) => numbers(query).reduce((sum, x) => sum + x * x, 0)
 
 /** Evaluations until f < 1e-8, Infinity when the run ends before. */
@@ -198,6 +199,24 @@ describe('cma-es', () => {
     expect(driver.outcome?.status).toMatchObject({ phase: 'done' })
     expect(driver.outcome?.short?.until).toBe('never')
     expect(driver.best()).toBeLessThan(1e-20)
+  })
+
+  // At a minimum of 4 the last digits of the values are rounding, which is never quite the same: without a tolerance the first run
+  // takes more than 5,000 evaluations.
+  it('restarts from a local minimum as soon as values differ by their rounding alone, in whatever unit', () => {
+    const runs = [1, 2 ** -100].map((unit) => {
+      const driver = new Driver(method, searchProblem(floats(5)), {}, 1)
+      const rastrigin = (query: Query) =>
+        unit *
+        numbers(query).reduce((sum, x, i) => sum + (x - i / 3) ** 2 + 10 - 10 * Math.cos(2 * Math.PI * (x - i / 3)), 0)
+      const restarts = range(2).map(() => {
+        driver.play(1000, rastrigin, 8)
+        return driver.estimate().metrics!.restart
+      })
+      return { restarts, best: driver.best() / unit }
+    })
+    expect(runs[0].restarts).toEqual([0, 1])
+    expect(runs[1]).toEqual(runs[0])
   })
 
   it.each([
