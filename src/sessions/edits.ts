@@ -3,7 +3,7 @@
 import { checkFeasible } from '../blackbox/space/feasible.js'
 import { AsktellError, type Issue, refuse } from '../core/errors.js'
 import { type AnyMethod, checkSuitable } from '../core/method.js'
-import type { Event, Observation, ObservationStatus, Query, Want } from '../core/query.js'
+import type { Event, Observation, Query } from '../core/query.js'
 import {
   checkParams,
   checkSpace,
@@ -13,8 +13,9 @@ import {
   type Problem,
   type SearchSpace,
 } from '../core/space.js'
-import type { Trial, TrialState } from './api.js'
+import type { Trial } from './api.js'
 import type { Settings, Spec } from './negotiate.js'
+import { endOf, type TrialRecord } from './trials.js'
 
 /** A change that somebody made by hand. */
 export type AuditEntry = {
@@ -27,13 +28,6 @@ export type AuditEntry = {
   reason?: string
   before?: Readonly<Record<string, unknown>>
   after?: Readonly<Record<string, unknown>>
-}
-
-/** A trial with what else was told of it, of which the method is told again when it starts anew. */
-export type TrialRecord = Trial & {
-  /** What the query wanted, when that was not just a value. */
-  wants?: readonly Want[]
-  extra?: Omit<Observation, 'queryId' | 'status'>
 }
 
 export type EditOp = {
@@ -55,12 +49,8 @@ export const problemOf = ({ problem }: Pick<Spec, 'problem'>, { space }: Pick<Se
 /** The seed of the generation-th start of the method: the same stream would ask the same points again. */
 export const seedOf = (seed: number, generation: number): number => (seed + generation * 0x9e3779b97f4a) % 2 ** 48
 
-const STATUSES: { readonly [state in TrialState]?: ObservationStatus } = {
-  completed: 'ok',
-  failed: 'failed',
-  infeasible: 'infeasible',
-  pruned: 'pruned',
-}
+/** Of those that were stopped nothing was told. */
+const isTold = (trial: TrialRecord) => endOf(trial) !== undefined && trial.state !== 'cancelled'
 const isOpen = ({ state }: Trial) => state === 'waiting' || state === 'running'
 
 /** Params with the default of every active parameter that they lack. */
@@ -145,45 +135,32 @@ export function anyTrial(trials: readonly TrialRecord[], number: number): TrialR
 /** What a method that starts anew is told, in the order in which it was told. */
 export function retold(trials: readonly TrialRecord[]): Event[] {
   return trials
-    .filter(({ state }) => STATUSES[state])
+    .filter(isTold)
     .sort((a, b) => (a.endTime ?? 0) - (b.endTime ?? 0) || a.number - b.number)
-    .flatMap(
-      ({
-        number,
-        queryId,
-        state,
-        params,
-        parent,
-        intermediates,
-        values,
-        constraints,
-        message,
-        wants,
-        extra,
-      }): Event[] => {
-        const id = `old:${queryId}`
-        const query: Query = {
-          id,
-          points: [{ kind: 'params', params }],
-          wants: wants ?? [{ kind: 'value' }],
-          trial: number,
-          ...(parent !== undefined && { parent }),
-        }
-        const observation = {
-          ...extra,
-          queryId: id,
-          status: STATUSES[state]!,
-          ...(values && { values: [values] }),
-          ...(constraints && { constraints: [constraints] }),
-          ...(message !== undefined && { message }),
-        }
-        const reports = intermediates.filter(({ value }) => Number.isFinite(value))
-        return [
-          ...reports.map(({ step, value }) => ({ type: 'report', query, step, value }) as const),
-          { type: 'observation', query, observation },
-        ]
-      },
-    )
+    .flatMap((trial): Event[] => {
+      const { number, queryId, params, parent, intermediates, values, constraints, message, wants, extra } = trial
+      const id = `old:${queryId}`
+      const query: Query = {
+        id,
+        points: [{ kind: 'params', params }],
+        wants: wants ?? [{ kind: 'value' }],
+        trial: number,
+        ...(parent !== undefined && { parent }),
+      }
+      const observation = {
+        ...extra,
+        queryId: id,
+        status: endOf(trial)!,
+        ...(values && { values: [values] }),
+        ...(constraints && { constraints: [constraints] }),
+        ...(message !== undefined && { message }),
+      }
+      const reports = intermediates.filter(({ value }) => Number.isFinite(value))
+      return [
+        ...reports.map(({ step, value }) => ({ type: 'report', query, step, value }) as const),
+        { type: 'observation', query, observation },
+      ]
+    })
 }
 
 /** What an audit entry shows of a trial. */

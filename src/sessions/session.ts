@@ -23,13 +23,12 @@ import {
   retold,
   seedOf,
   shown,
-  type TrialRecord,
 } from './edits.js'
 import type { Host, Reaction } from './host/host.js'
 import type { Settings, Spec } from './negotiate.js'
 import type { Applied, Op, Short, Told } from './operations.js'
 import { evaluates, type Open, Queries, type QueriesTree, RESOLVER } from './queries.js'
-import { endOf, paramsOf, Trials } from './trials.js'
+import { endOf, paramsOf, type TrialRecord, Trials } from './trials.js'
 import { describeEarlier, earlierIn } from './warm-start.js'
 
 type Phase = { state: SessionState; by: 'method' | 'budget' | 'client' | ''; message: string }
@@ -452,6 +451,7 @@ export class Session {
     const message = exhausted(this.settings.budget, this.evaluations, this.usage)
     if (message) this.phase = { state: 'done', by: 'budget', message }
   }
+
   /** Takes the method's new queries in. */
   private accept({ queries, status, withdrawn = [] }: Reaction) {
     const prefix = this.generation === 0 ? '' : `r${this.generation}.`

@@ -1,6 +1,6 @@
 /** Which trial was told first at the same parameters: a query that repeats one says so. */
 import type { Params } from '../core/space.js'
-import type { TrialRecord } from './edits.js'
+import type { TrialRecord } from './trials.js'
 
 const keyOf = (params: Params): string =>
   JSON.stringify(

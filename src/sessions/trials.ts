@@ -1,9 +1,15 @@
 /** The trials of a session: which parameters were asked, what was told of them, and which came again. */
-import { type Observation, type ObservationStatus, type Query, STATUSES } from '../core/query.js'
+import { type Observation, type ObservationStatus, type Query, STATUSES, type Want } from '../core/query.js'
 import type { Params } from '../core/space.js'
-import type { TrialState } from './api.js'
-import type { TrialRecord } from './edits.js'
+import type { Trial, TrialState } from './api.js'
 import { ToldPoints } from './told-points.js'
+
+/** A trial with what else was told of it, of which the method is told again when it starts anew. */
+export type TrialRecord = Trial & {
+  /** What the query wanted, when that was not just a value. */
+  wants?: readonly Want[]
+  extra?: Omit<Observation, 'queryId' | 'status'>
+}
 
 const STATES: { readonly [status in ObservationStatus]: TrialState } = {
   ok: 'completed',

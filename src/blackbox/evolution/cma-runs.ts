@@ -125,8 +125,12 @@ export function begin(
   }
 }
 
-const equal = (values: readonly number[]) => {
-  const [least, most] = [Math.min(...values), Math.max(...values)]
+function equal(values: Iterable<number>): boolean {
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const value of values) {
+    least = Math.min(least, value)
+    most = Math.max(most, value)
+  }
   return most - least <= TOLERANCE_F * Math.max(Math.abs(least), Math.abs(most))
 }
 
@@ -151,7 +155,7 @@ export function ended(
   if (recent.length > window) recent.shift()
   if (recent.length === window) {
     if (recent.every((value) => value === recent[0])) return 'the best value stays the same'
-    if (equal(recent) && equal([...values])) return 'values differ by their rounding alone'
+    if (equal(recent) && equal(values)) return 'values differ by their rounding alone'
   }
   if (small && spent.run >= spent.lastLarge / 2) return 'the small run has had its share'
   return undefined

@@ -24,7 +24,7 @@ export function countDirections(m: number, p: number): number {
 }
 
 /** As many parts as make a hundred directions at most, 99 for two objectives and 12 for three, but never fewer than 3. */
-export function partitionsFor(m: number): number {
+function partitionsFor(m: number): number {
   let p = 3
   while (p < USUAL_DIRECTIONS - 1 && countDirections(m, p + 1) <= USUAL_DIRECTIONS) p++
   return p

@@ -9,8 +9,8 @@ const SEPARATE = 16 << 10
 /** Lent bytes are copied so many at a time, as they are sent, and so many may be on their way. */
 const PIECE = 1 << 20
 const AHEAD = 4 * PIECE
-/** Of a frame of gRPC: a flag and the length. */
-const HEADER = 5
+/** Bytes before a message of gRPC: a flag, and four of length. */
+export const HEADER = 5
 
 function writeHeader(frame: Uint8Array, length: number): Uint8Array {
   frame[0] = 0

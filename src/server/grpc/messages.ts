@@ -6,10 +6,10 @@ import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { gunzip, inflate } from 'node:zlib'
 import { AsktellError } from '../../core/errors.js'
+import { HEADER } from '../codec/encoded.js'
 import { borrow } from '../codec/staging.js'
 import { GONE } from '../pump.js'
 
-const HEADER = 5
 /** Unread messages beyond which the stream is not read on: the sender's window then closes. */
 const MOST_WAITING = 16
 const MOST_WAITING_BYTES = 64 << 10

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { boxOf, reflect } from '../../../src/blackbox/evolution/box.js'
 import { constants } from '../../../src/blackbox/evolution/cma.js'
 import { method } from '../../../src/blackbox/evolution/cma-es.js'
+import { type Config, ended, type State } from '../../../src/blackbox/evolution/cma-runs.js'
+import type { Run } from '../../../src/core/method.js'
 import type { Query } from '../../../src/core/query.js'
 import { parseConfig } from '../../../src/core/schema.js'
 import { contains, type Parameter, type Problem } from '../../../src/core/space.js'
@@ -199,6 +201,18 @@ describe('cma-es', () => {
     expect(driver.outcome?.status).toMatchObject({ phase: 'done' })
     expect(driver.outcome?.short?.until).toBe('never')
     expect(driver.best()).toBeLessThan(1e-20)
+  })
+
+  it('compares the values of any population with their rounding', () => {
+    const problem = searchProblem(floats(2))
+    const { run, state } = new Driver(method, problem, {}, 1)
+    const end = (noise: number) => {
+      const noisy = (n: number) => Float64Array.from({ length: n }, (_, i) => 4 + (i % 3) * noise)
+      const told = { ...(state as unknown as State), values: noisy(500_000), recent: [...noisy(11)] }
+      return ended(run as Run<Config>, told, boxOf(problem.space))
+    }
+    expect(end(1e-15)).toBe('values differ by their rounding alone')
+    expect(end(1e-11)).toBeUndefined()
   })
 
   // At a minimum of 4 the last digits of the values are rounding, which is never quite the same: without a tolerance the first run
