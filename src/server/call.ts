@@ -1,5 +1,5 @@
 /** What a call carries beside its message, and the one place where calls of both transports are run, timed and logged. */
-import type { DescMethod, Message } from '@bufbuild/protobuf'
+import type { DescMessage, DescMethod, Message, MessageInitShape } from '@bufbuild/protobuf'
 import { type Context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AsktellError } from '../core/errors.js'
 import { asError, draining, protocolPath, relocate } from './errors.js'
@@ -35,7 +35,9 @@ export function remoteContext(traceparent: string | undefined): Context {
 }
 
 type Input = Message | AsyncIterable<Message>
-type Handler = (input: unknown, call: Call) => Promise<Message | AsyncIterable<Message>>
+/** A message, or the fields of one: `create` makes it of either. */
+export type Output = MessageInitShape<DescMessage>
+type Handler = (input: unknown, call: Call) => Promise<Output | AsyncIterable<Output>>
 
 export class Dispatcher {
   private readonly stop = new AbortController()
@@ -69,7 +71,7 @@ export class Dispatcher {
     method: DescMethod,
     read: () => Input | Promise<Input>,
     origin: Origin,
-  ): Promise<Message | AsyncIterable<Message>> {
+  ): Promise<Output | AsyncIterable<Output>> {
     const { telemetry } = this
     const started = performance.now()
     const parent = remoteContext(origin.traceparent)
@@ -111,7 +113,7 @@ export class Dispatcher {
       return error
     }
 
-    let answer: Message | AsyncIterable<Message>
+    let answer: Output | AsyncIterable<Output>
     try {
       if (this.draining.aborted) throw draining()
       const handler = this.implementation[method.localName as keyof Implementation] as Handler
@@ -127,17 +129,17 @@ export class Dispatcher {
   }
 }
 
-export const isStream = (answer: Message | AsyncIterable<Message>): answer is AsyncIterable<Message> =>
+export const isStream = (answer: Output | AsyncIterable<Output>): answer is AsyncIterable<Output> =>
   Symbol.asyncIterator in answer
 
 /** What comes from `source`, with a word on how it ended. By hand: a generator per layer costs more than a small step. */
 function watched(
-  source: AsyncIterable<Message>,
+  source: AsyncIterable<Output>,
   end: (error?: AsktellError) => void,
   failed: (thrown: unknown) => AsktellError,
-): AsyncIterable<Message> {
+): AsyncIterable<Output> {
   const iterator = source[Symbol.asyncIterator]()
-  const watching: AsyncIterator<Message> = {
+  const watching: AsyncIterator<Output> = {
     async next() {
       try {
         const result = await iterator.next()

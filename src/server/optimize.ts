@@ -1,5 +1,5 @@
 /** Optimize: Step as a stream, with gradients and products that may come ahead in chunks. */
-import type { GradientChunk, OptimizeRequest, StepResponse } from '../core/gen/asktell/v1/service_pb.js'
+import type { GradientChunk, OptimizeRequest, StepRequest } from '../core/gen/asktell/v1/service_pb.js'
 import type { Tensors } from '../core/tensor.js'
 import type { Landing } from '../sessions/api.js'
 import { type Call, until } from './call.js'
@@ -8,56 +8,76 @@ import type { Ahead, Layout } from './codec/query.js'
 import { giveBack } from './codec/staging.js'
 import { allowance, type Reserve, TensorAssembler } from './codec/tensors.js'
 import { draining } from './errors.js'
-import type { Steps } from './steps.js'
+import type { StepAnswer, Steps } from './steps.js'
 
 /**
  * One response per step, in the order of the requests. A step is begun when the one before it is answered, so a
  * client that does not read its answers is not read from either.
  */
-export async function* optimize(
+export function optimize(
   requests: AsyncIterable<OptimizeRequest>,
   call: Call,
   steps: Steps,
   maxGradientBytes: number,
-): AsyncGenerator<StepResponse> {
+): AsyncIterable<StepAnswer> {
   let name = ''
   let layout: Layout = { specs: [], encodings: {} }
   const chunks = new Chunks(maxGradientBytes)
-  try {
-    for await (const { message } of until(requests, call.draining, draining)) {
-      switch (message.case) {
-        case 'chunk': {
-          if (!name) fail('chunk', 'the first request of a stream is a step: it names the session')
-          const { value } = message
-          if (chunks.wantsRoom(value))
-            chunks.land(value.queryId, await steps.land(idOf('sessions', name), value.queryId))
-          chunks.add(value, layout)
-          break
-        }
-        case 'step': {
-          const request = message.value
-          if (!name) {
-            layout = await steps.layout(idOf('sessions', request.name, 'step.name'))
-            name = request.name
-          } else if (request.name && request.name !== name)
-            fail('step.name', `this stream is of ${quote(name)}, got ${quote(request.name)}`)
-          request.name = name
-          const chunked = chunks.take()
-          const missing = [...chunked.keys()].find((id) => !request.observations.some((o) => o.queryId === id))
-          if (missing !== undefined)
-            fail('step.observations', `chunks came for query ${quote(missing)}, but no observation`)
-          const response = await steps.step(request, 'step.', call, chunked)
-          chunks.release()
-          yield response
-          break
-        }
-        default:
-          fail('message', 'expected a step or a chunk')
-      }
-    }
-  } finally {
-    chunks.release()
+  const incoming = until(requests, call.draining, draining)
+
+  async function add(chunk: GradientChunk): Promise<void> {
+    if (!name) fail('chunk', 'the first request of a stream is a step: it names the session')
+    if (chunks.wantsRoom(chunk)) chunks.land(chunk.queryId, await steps.land(idOf('sessions', name), chunk.queryId))
+    chunks.add(chunk, layout)
   }
+  async function first(request: StepRequest): Promise<void> {
+    layout = await steps.layout(idOf('sessions', request.name, 'step.name'))
+    name = request.name
+  }
+  function take(request: StepRequest): Promise<StepAnswer> {
+    if (request.name && request.name !== name)
+      fail('step.name', `this stream is of ${quote(name)}, got ${quote(request.name)}`)
+    request.name = name
+    const chunked = chunks.take()
+    for (const id of chunked.keys())
+      if (!request.observations.some(({ queryId }) => queryId === id))
+        fail('step.observations', `chunks came for query ${quote(id)}, but no observation`)
+    return steps.step(request, 'step.', call, chunked)
+  }
+  async function leave(): Promise<void> {
+    chunks.release()
+    await incoming.return?.()
+  }
+
+  // By hand: what a generator does around a step takes longer than a small step's update.
+  const iterator: AsyncIterator<StepAnswer> = {
+    async next() {
+      try {
+        for (;;) {
+          const { done, value } = await incoming.next()
+          if (done) break
+          const { message } = value
+          if (message.case === 'chunk') await add(message.value)
+          else if (message.case === 'step') {
+            if (!name) await first(message.value)
+            const answer = await take(message.value)
+            chunks.release()
+            return { done: false, value: answer }
+          } else fail('message', 'expected a step or a chunk')
+        }
+      } catch (error) {
+        await leave()
+        throw error
+      }
+      chunks.release()
+      return { done: true, value: undefined }
+    },
+    async return() {
+      await leave()
+      return { done: true, value: undefined }
+    },
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
 }
 
 type Part = 'gradients' | 'products'

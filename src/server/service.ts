@@ -1,5 +1,5 @@
 /** asktell.v1.Asktell once, as plain functions of messages. Both transports run these. */
-import { create, type MessageShape } from '@bufbuild/protobuf'
+import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf'
 import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import { AsktellError } from '../core/errors.js'
 import { AnalysisSchema } from '../core/gen/asktell/v1/analysis_pb.js'
@@ -37,7 +37,7 @@ import type { Telemetry } from './telemetry.js'
 
 type Methods = (typeof Asktell)['method']
 type In<M> = M extends { input: infer I extends Parameters<typeof create>[0] } ? MessageShape<I> : never
-type Out<M> = M extends { output: infer O extends Parameters<typeof create>[0] } ? MessageShape<O> : never
+type Out<M> = M extends { output: infer O extends Parameters<typeof create>[0] } ? MessageInitShape<O> : never
 
 /** One function per rpc. Streams begin once the promise resolves, so that a call that cannot begin fails as a whole. */
 export type Implementation = {

@@ -1,16 +1,15 @@
 /** Asking and telling: Ask, Tell and Step are one operation of a session, between messages and domain. */
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Duration } from '@bufbuild/protobuf/wkt'
 import { DENSITY, isLossy, type Lossy } from '../core/encodings/index.js'
 import type { Observation, PointSchema } from '../core/gen/asktell/v1/query_pb.js'
-import {
-  type AskRequest,
-  type Held as ProtoHeld,
-  type Shared,
-  type StepRequest,
-  type StepResponse,
+import type {
+  AskRequest,
+  Held as ProtoHeld,
+  Shared,
+  StepRequest,
   StepResponseSchema,
-  type TellRequest,
+  TellRequest,
 } from '../core/gen/asktell/v1/service_pb.js'
 import type { Dtype as ProtoDtype } from '../core/gen/asktell/v1/tensor_pb.js'
 import type { Point } from '../core/query.js'
@@ -36,6 +35,8 @@ import { draining } from './errors.js'
 import { type SharedFile, SharedMemories } from './shared-memory.js'
 import type { Telemetry } from './telemetry.js'
 
+/** The fields of a StepResponse. */
+export type StepAnswer = MessageInitShape<typeof StepResponseSchema>
 /** What came ahead of a step, by query id. */
 export type Chunked = ReadonlyMap<string, Ahead>
 /** How the tensors of an answer travel: all of them in `encoding`, or those of the first point for a copy of the client. */
@@ -86,7 +87,7 @@ export class Steps {
     return this.sessions.land(id, queryId)
   }
 
-  async ask(request: AskRequest, call: Call): Promise<StepResponse> {
+  async ask(request: AskRequest, call: Call): Promise<StepAnswer> {
     const id = idOf('sessions', request.name)
     const tensorial = request.enqueue.some((point) => point.kind.case === 'tensors')
     const { specs } = tensorial ? await this.layout(id) : NO_TENSORS
@@ -101,22 +102,24 @@ export class Steps {
     return this.run(id, input, answerOf(request, ''), call)
   }
 
-  async tell(request: TellRequest, call: Call): Promise<StepResponse> {
+  async tell(request: TellRequest, call: Call): Promise<StepAnswer> {
     const id = idOf('sessions', request.name)
     if (request.observations.length === 0) fail('observations', 'expected at least one')
     const file = this.memories.of(request.shared, 'shared', call)
-    const observations = await this.observations(id, request.observations, '', file)
+    const layout = await this.layoutFor(id, request.observations)
+    const observations = this.observations(request.observations, layout, '', file)
     const input: StepInput = { ...mutation(request), observations, count: 0 }
     return this.run(id, input, { omitTensors: true, encoding: 0, path: '' }, call)
   }
 
   /** `path` goes before the names of fields in refusals: the request may be part of another. */
-  async step(request: StepRequest, path: string, call: Call, chunked?: Chunked): Promise<StepResponse> {
+  async step(request: StepRequest, path: string, call: Call, chunked?: Chunked): Promise<StepAnswer> {
     const id = idOf('sessions', request.name, `${path}name`)
     const file = this.memories.of(request.shared, `${path}shared`, call)
+    const layout = await this.layoutFor(id, request.observations)
     const input: StepInput = {
       ...mutation(request),
-      observations: await this.observations(id, request.observations, path, file, chunked),
+      observations: this.observations(request.observations, layout, path, file, chunked),
       count: wanted(request.count, `${path}count`),
       wait: milliseconds(request.wait, `${path}wait`),
       worker: workerName(request.worker, `${path}worker`),
@@ -148,7 +151,7 @@ export class Steps {
   }
 
   /** Refuses what the session does not give. */
-  private async format(id: string, { encoding, held, path }: Answer): Promise<Format> {
+  private format(id: string, { encoding, held, path }: Answer): Format | Promise<Format> {
     const name: Dtype | Lossy | undefined = encodings.read(encoding, `${path}encoding`)
     const lossy = name && isLossy(name) ? name : undefined
     const plain = lossy ? undefined : (name as Dtype | undefined)
@@ -156,23 +159,27 @@ export class Steps {
       if (lossy) fail(`${path}encoding`, `${lossy} is for deltas: held must say what the client holds`)
       return { encoding: plain }
     }
-    const { parameters = [], density = DENSITY } = (await this.layout(id)).encodings
-    if (lossy && !parameters.includes(lossy))
-      fail(`${path}encoding`, `the session gives no ${lossy}; it was created with ${parameters.join(', ') || 'none'}`)
-    return { encoding: plain, delta: { encoding: name, density, held: heldFromProto(held, `${path}held`) } }
+    return this.layout(id).then(({ encodings: { parameters = [], density = DENSITY } }) => {
+      if (lossy && !parameters.includes(lossy))
+        fail(`${path}encoding`, `the session gives no ${lossy}; it was created with ${parameters.join(', ') || 'none'}`)
+      return { encoding: plain, delta: { encoding: name, density, held: heldFromProto(held, `${path}held`) } }
+    })
   }
 
-  private async observations(
-    id: string,
+  private layoutFor(id: string, list: readonly Observation[]): Layout | Promise<Layout> {
+    const tensorial = list.some(
+      (o) => o.gradients.length > 0 || o.products.length > 0 || o.point?.kind.case === 'tensors',
+    )
+    return tensorial ? this.layout(id) : NO_TENSORS
+  }
+
+  private observations(
     list: readonly Observation[],
+    layout: Layout,
     path: string,
     file: SharedFile | undefined,
     chunked?: Chunked,
   ) {
-    const tensorial = list.some(
-      (o) => o.gradients.length > 0 || o.products.length > 0 || o.point?.kind.case === 'tensors',
-    )
-    const layout = tensorial ? await this.layout(id) : NO_TENSORS
     const reserve = allowance(this.maxGradientBytes, `${path}observations`)
     list.forEach(({ gradients, products }, i) => {
       this.memories.read(file, gradients, `${path}observations[${i}].gradients`)
@@ -183,12 +190,12 @@ export class Steps {
     )
   }
 
-  private run(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
+  private run(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepAnswer> {
     const attributes = { 'asktell.count': input.count, 'asktell.observations': input.observations?.length ?? 0 }
     return this.telemetry.span('session.step', attributes, call, () => this.runStep(id, input, answer, call))
   }
 
-  private async runStep(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepResponse> {
+  private async runStep(id: string, input: StepInput, answer: Answer, call: Call): Promise<StepAnswer> {
     const { sessions, telemetry } = this
     const { observations = [] } = input
     const format = await this.format(id, answer)
@@ -222,7 +229,7 @@ export class Steps {
       }
       const { durableStep } = result
       const short = shortOf(result, queries.length)
-      return create(StepResponseSchema, {
+      return {
         revision: int64(result.revision),
         queries,
         short: short && {
@@ -235,7 +242,7 @@ export class Steps {
         durableStep: durableStep === undefined ? undefined : int64(durableStep),
         requestId: input.requestId,
         metrics: { ...result.metrics },
-      })
+      }
     } finally {
       release()
       room?.done()

@@ -1,6 +1,6 @@
 /** Logs, metrics and traces of one server. Nothing here is global, and nothing here makes a call wait. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { type Attributes, type Context, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
+import { type Attributes, type Context, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
 import { type Logger, pino } from 'pino'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { AsktellError } from '../core/errors.js'
@@ -86,18 +86,9 @@ export class Telemetry {
   }
 
   /** Runs what a call does to a session in a span of its own, below that of the call. */
-  async span<T>(name: string, attributes: Attributes, call: { trace: Context }, work: () => Promise<T>): Promise<T> {
+  span<T>(name: string, attributes: Attributes, call: { trace: Context }, work: () => Promise<T>): Promise<T> {
     const span = this.tracer.startSpan(name, { attributes }, call.trace)
-    try {
-      return await work()
-    } catch (error) {
-      span.recordException(error as Error)
-      const message = error instanceof AsktellError ? error.reason : 'INTERNAL'
-      span.setStatus({ code: SpanStatusCode.ERROR, message })
-      throw error
-    } finally {
-      span.end()
-    }
+    return span.isRecording() ? recorded(span, work) : work()
   }
 
   call(rpc: string, transport: string, code: string, seconds: number): void {
@@ -161,4 +152,17 @@ export async function createTracer(
     ],
   })
   return { tracer: provider.getTracer('asktell'), close: () => provider.shutdown().catch(() => {}) }
+}
+
+async function recorded<T>(span: Span, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    span.recordException(error as Error)
+    const message = error instanceof AsktellError ? error.reason : 'INTERNAL'
+    span.setStatus({ code: SpanStatusCode.ERROR, message })
+    throw error
+  } finally {
+    span.end()
+  }
 }

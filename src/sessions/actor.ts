@@ -14,7 +14,12 @@ import { Recent, type Revision } from './recent.js'
 import { type Answered, type Head, headOf, packAnswer, packFrame, packInput, packRecord } from './record.js'
 import type { Session } from './session.js'
 
-type Job = { run(session: Session): Promise<void>; fail(error: unknown): void }
+type Job = {
+  work(session: Session): Promise<unknown>
+  done(result: never): void
+  fail(error: unknown): void
+  signal?: AbortSignal
+}
 type Call = Mutation & {
   signal?: AbortSignal
   /** Its answer need not be stored when nothing changed. */
@@ -40,6 +45,8 @@ export class Actor {
   readonly once: Once
 
   private loaded?: Loaded
+  /** What the last write that was lost failed with. */
+  private lostTo: unknown
   private jobs: Job[] = []
   private running = false
   private readonly outbox: Outbox
@@ -62,7 +69,7 @@ export class Actor {
     loaded?: Loaded,
   ) {
     this.lastUsed = context.clock()
-    this.once = new Once(async (request) => {
+    this.once = new Once((request) => {
       const answered = this.answers.get(request)
       return answered ? packAnswer(answered) : context.store.request(id, request)
     })
@@ -70,7 +77,10 @@ export class Actor {
     this.outbox = new Outbox(id, context.store, {
       outdated: (revision) => this.outdated(revision),
       written: (item) => this.written(item),
-      lost: () => this.forget(),
+      lost: (error) => {
+        this.lostTo = error
+        this.forget()
+      },
       spared: (error) => this.warn('a snapshot could not be written', error),
     })
     if (loaded) this.adopt(loaded)
@@ -112,22 +122,19 @@ export class Actor {
       return Promise.reject(new AsktellError('OVERLOADED', message, { retryAfter: 1 }))
     }
     this.lastUsed = this.context.clock()
-    return new Promise((resolve, fail) => {
-      const run = async (session: Session) => {
-        if (signal?.aborted) throw new AsktellError('CANCELLED', 'the caller went away before the call began')
-        resolve(await work(session))
-      }
-      this.jobs.push({ run, fail })
-      void this.loop()
+    return new Promise((done, fail) => {
+      this.jobs.push({ work, done, fail, signal })
+      if (!this.running) void this.loop()
     })
   }
 
   private async loop() {
-    if (this.running) return
     this.running = true
     for (let job = this.jobs.shift(); job; job = this.jobs.shift()) {
       try {
-        await job.run(await this.current())
+        const session = this.loaded?.session ?? (await this.load())
+        if (job.signal?.aborted) throw new AsktellError('CANCELLED', 'the caller went away before the call began')
+        job.done((await job.work(session)) as never)
       } catch (error) {
         job.fail(error)
       }
@@ -135,13 +142,17 @@ export class Actor {
     this.running = false
   }
 
-  private async current(): Promise<Session> {
-    if (!this.loaded) {
-      await this.outbox.settled()
-      if (this.deleted) throw notFound(this.id)
-      this.adopt(await load(this.context, this.id))
-    }
+  private async load(): Promise<Session> {
+    await this.outbox.settled()
+    if (this.deleted) throw notFound(this.id)
+    this.adopt(await load(this.context, this.id))
     return this.loaded!.session
+  }
+
+  /** Throws what a write failed with, when the session was given up for it while a call was under way. */
+  private checkKept(session: Session): Loaded {
+    if (this.loaded?.session !== session) throw this.lostTo
+    return this.loaded
   }
 
   /** Memory can't be trusted any more, or isn't needed: the next call reads the store. */
@@ -157,12 +168,12 @@ export class Actor {
   read<T>(fn: (session: Session) => T | Promise<T>): Promise<T> {
     return this.submit(async () => {
       await this.outbox.settled()
-      return fn(await this.current())
+      return fn(this.loaded?.session ?? (await this.load()))
     })
   }
 
   /** The session as it is now, without a wait when it is in memory. */
-  async peek(): Promise<Session> {
+  peek(): Session | Promise<Session> {
     return this.loaded?.session ?? this.read((session) => session)
   }
 
@@ -194,7 +205,7 @@ export class Actor {
           answered = { digest, time, revision: session.revision, answer: stored }
           if (!this.volatile) item.requests = [{ id: requestId, bytes: packAnswer(answered) }]
         }
-        if (this.loaded?.session !== session) throw new AsktellError('STORE_FAILED', 'an earlier write failed')
+        this.checkKept(session)
       } catch (error) {
         // It may be half applied.
         if (op && this.loaded?.session === session) this.forget()
@@ -203,13 +214,14 @@ export class Actor {
       if (requestId && answered && this.volatile) this.answers.set(requestId, answered)
       durable = this.keep(session, item, op)
       // It is awaited below; a failure in between must not count as unhandled.
-      durable.catch(() => {})
-      await this.tidy(session, time, item)
+      durable?.catch(() => {})
+      this.requestsSinceTrim += item.requests?.length ?? 0
+      if (this.snapshotDue() || this.trimDue(time)) await this.tidy(session, time)
       // Between calls: one that waits goes first, and what comes after it sees to this.
       if (op && session.ahead > 0 && this.jobs.length === 0) this.prefetch()
       return answer
     }, signal)
-    await durable
+    if (durable) await durable
     return answer
   }
 
@@ -247,15 +259,15 @@ export class Actor {
     return applied
   }
 
-  /** Resolves when what a mutation left is as durable as the session promises. */
-  private async keep(session: Session, item: Item, op: Op | undefined): Promise<void> {
+  /** Resolves when what a mutation left is as durable as the session promises; undefined where it is. */
+  private keep(session: Session, item: Item, op: Op | undefined): Promise<void> | undefined {
     if (!this.volatile) {
       if (item.record || item.requests) return this.outbox.stage(item)
       return this.outbox.settled()
     }
     if (item.head) this.head = item.head
     this.publish(item)
-    if (op?.op === 'update') await (await this.snapshot(session, false)).written
+    return op?.op === 'update' ? this.snapshot(session, false).then(({ written }) => written) : undefined
   }
 
   /** Writes a session that was not there before. */
@@ -294,13 +306,10 @@ export class Actor {
   // --- Snapshots ---
 
   /** What is due after a mutation. The mutation is safe whatever becomes of this. */
-  private async tidy(session: Session, time: number, item: Item) {
+  private async tidy(session: Session, time: number) {
     try {
       if (this.snapshotDue()) await this.snapshot(session, true)
-      this.requestsSinceTrim += item.requests?.length ?? 0
-      // In proportion to what was kept the last time: a request costs a few reads, however many are kept.
-      const enough = this.requestsSinceTrim >= Math.max(this.context.limits.requests, this.requestsKept / 2)
-      if (enough && time >= this.nextTrim) await this.trim(time)
+      if (this.trimDue(time)) await this.trim(time)
     } catch (error) {
       this.warn('a snapshot could not be made', error)
     }
@@ -317,12 +326,18 @@ export class Actor {
     return tail.bytes >= snapshotBytes && (tail.records >= limits.snapshotRecords || tail.bytes >= limits.snapshotBytes)
   }
 
+  private trimDue(time: number): boolean {
+    // In proportion to what was kept the last time: a request costs a few reads, however many are kept.
+    const enough = this.requestsSinceTrim >= Math.max(this.context.limits.requests, this.requestsKept / 2)
+    return enough && time >= this.nextTrim
+  }
+
   private async snapshot(session: Session, spare: boolean) {
     const bytes = packFrame(await session.toTree())
     const durableStep = await stepOf(session)
-    if (this.loaded?.session !== session) throw new AsktellError('STORE_FAILED', 'an earlier write failed')
-    this.loaded.snapshotBytes = bytes.length
-    this.loaded.tail = { records: 0, bytes: 0 }
+    const loaded = this.checkKept(session)
+    loaded.snapshotBytes = bytes.length
+    loaded.tail = { records: 0, bytes: 0 }
     this.millis = 0
     this.snapshotAt = performance.now()
     const answers = [...this.answers]
@@ -331,7 +346,7 @@ export class Actor {
       .stage({
         snapshot: { revision: session.revision, bytes, durableStep },
         ...this.shorten(),
-        head: headOf(session, this.loaded.journalBytes),
+        head: headOf(session, loaded.journalBytes),
         requests: answers.map(([id, answered]) => ({ id, bytes: packAnswer(answered) })),
         spare,
       })

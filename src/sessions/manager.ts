@@ -103,10 +103,12 @@ export class SessionManager implements Sessions {
     return Promise.all(
       ids.map(async (id, i) => {
         const path = `warmStartFrom[${i}]`
-        const actor = await this.actor(id).catch((error) => {
-          throw error.reason === 'SESSION_NOT_FOUND' ? notFound(id, path) : error
-        })
-        return actor.read((session) => takeOver(id, session, problem, path))
+        try {
+          const actor = await this.actor(id)
+          return await actor.read((session) => takeOver(id, session, problem, path))
+        } catch (error) {
+          throw (error as AsktellError).reason === 'SESSION_NOT_FOUND' ? notFound(id, path) : error
+        }
       }),
     )
   }
@@ -506,13 +508,18 @@ export class SessionManager implements Sessions {
     if (this.closing) throw new AsktellError('UNAVAILABLE', 'the server is stopping', { retryAfter: 1 })
   }
 
-  private async actor(id: string): Promise<Actor> {
+  private actor(id: string): Actor | Promise<Actor> {
     this.checkOpen()
-    if (!this.actors.has(id) && (!ID.test(id) || !(await this.context.store.head(id)))) throw notFound(id)
-    let actor = this.actors.get(id)
-    if (!actor) this.actors.set(id, (actor = new Actor(id, this.context)))
+    const actor = this.actors.get(id)
+    if (!actor) return this.stored(id)
     actor.lastUsed = this.context.clock()
     return actor
+  }
+
+  private async stored(id: string): Promise<Actor> {
+    if (!ID.test(id) || !(await this.context.store.head(id))) throw notFound(id)
+    if (!this.actors.has(id)) this.actors.set(id, new Actor(id, this.context))
+    return this.actor(id)
   }
 
   private async spec(id: string): Promise<Spec> {

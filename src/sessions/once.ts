@@ -6,10 +6,12 @@ import { intact, type Stamp, stampOf, unpackAnswer } from './record.js'
 const LONGEST_ID = 128
 
 export class Once {
-  private readonly running = new Map<string, { digest: string; answer: Promise<unknown> }>()
+  private readonly running = new Map<string, { digest: string; result: Promise<{ answer: unknown }> }>()
 
   /** `stored` finds the answer of an earlier request. */
-  constructor(private readonly stored: (requestId: string) => Promise<Uint8Array | undefined>) {}
+  constructor(
+    private readonly stored: (requestId: string) => Uint8Array | undefined | Promise<Uint8Array | undefined>,
+  ) {}
 
   /**
    * Runs a call unless its request id was seen: then its stored answer comes back, or that of the call that is still
@@ -30,12 +32,10 @@ export class Once {
     const first = this.running.get(requestId)
     if (first) {
       if (first.digest !== digest) throw reused(requestId)
-      return { answer: (await first.answer) as A, repeated: true }
+      return { answer: (await first.result).answer as A, repeated: true }
     }
     const result = this.lookUp(requestId, digest, call, resume)
-    const answer = result.then((r) => r.answer)
-    answer.catch(() => {})
-    this.running.set(requestId, { digest, answer })
+    this.running.set(requestId, { digest, result })
     try {
       return await result
     } finally {

@@ -39,7 +39,7 @@ export class Outbox {
       outdated(revision: number): readonly number[]
       written(item: Item): void
       /** Something was lost: everything that was staged is refused. */
-      lost(): void
+      lost(error: unknown): void
       spared(error: unknown): void
     },
   ) {}
@@ -106,7 +106,7 @@ export class Outbox {
 
   private failed(group: readonly Staged[], error: unknown) {
     const lost = group.some(({ spare }) => !spare)
-    if (lost) this.on.lost()
+    if (lost) this.on.lost(error)
     else this.on.spared(error)
     for (const { fail } of [...group, ...(lost ? this.staged.splice(0) : [])]) fail(error)
   }

@@ -119,9 +119,8 @@ function canonical(value: unknown): string {
     for (const item of value) text += `${canonical(item)},`
     return `[${text}]`
   }
-  for (const key of Object.keys(value).sort()) {
-    const field = (value as Record<string, unknown>)[key]
-    if (field !== undefined) text += `${key.length}"${key}${canonical(field)},`
-  }
+  const fields = value as Record<string, unknown>
+  const given = Object.keys(fields).filter((key) => fields[key] !== undefined)
+  for (const key of given.sort()) text += `${key.length}"${key}${canonical(fields[key])},`
   return `{${text}}`
 }

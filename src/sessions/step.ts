@@ -32,7 +32,7 @@ export function stepWork(actor: Actor, op: Op & { op: 'step' }, told?: Step['met
 }
 
 /** A step that waits as long as there is nothing to hand out, as its input says. */
-export async function stepOrWait(
+export function stepOrWait(
   actor: Actor,
   input: StepInput,
   op: Op & { op: 'step' },
@@ -40,7 +40,17 @@ export async function stepOrWait(
   told?: Step['metrics'],
 ): Promise<Step> {
   if (!input.wait) return actor.mutate<Step>(input, body, stepWork(actor, op, told))
-  const until = performance.now() + input.wait
+  return wait(actor, input, performance.now() + input.wait, op, body, told)
+}
+
+async function wait(
+  actor: Actor,
+  input: StepInput,
+  until: number,
+  op: Op & { op: 'step' },
+  body: string,
+  told?: Step['metrics'],
+): Promise<Step> {
   let wake: (() => void) | undefined
   let timer: NodeJS.Timeout | undefined
   let changed = false

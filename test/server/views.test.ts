@@ -2,7 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { expect, it } from 'vitest'
-import { AskRequestSchema } from '../../src/core/gen/asktell/v1/service_pb.js'
+import { AskRequestSchema, StepResponseSchema } from '../../src/core/gen/asktell/v1/service_pb.js'
 import type { Call } from '../../src/server/call.js'
 import { Steps } from '../../src/server/steps.js'
 import { Telemetry } from '../../src/server/telemetry.js'
@@ -39,11 +39,11 @@ it('a query that another client answers meanwhile comes without tensors of a lat
   const call = { signal, draining: signal, trace: ROOT_CONTEXT } as Call
   const ask = (more: object = {}) => steps.ask(create(AskRequestSchema, { name: 'sessions/a', ...more }), call)
   tells = 1
-  const answer = await ask({ requestId: 'r' })
+  const answer = create(StepResponseSchema, await ask({ requestId: 'r' }))
   expect(answer.queries).toEqual([])
   expect(answer.short?.reason).toBe('1 of 1 queries have been answered since, and their points are gone')
   tells = 0
   expect(await ask({ requestId: 'r' })).toMatchObject({ queries: [], repeatedRequest: true })
-  expect((await ask()).queries.map(({ points }) => points[0].kind.case)).toEqual(['tensors'])
+  expect(create(StepResponseSchema, await ask()).queries.map(({ points }) => points[0].kind.case)).toEqual(['tensors'])
   await sessions.close()
 })

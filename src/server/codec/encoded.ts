@@ -1,6 +1,6 @@
 /** The bytes of a message on their way out. */
 import type { Writable } from 'node:stream'
-import type { DescMessage, Message } from '@bufbuild/protobuf'
+import type { DescMessage } from '@bufbuild/protobuf'
 import { borrow, giveBack, loanOf } from './staging.js'
 import { encode } from './wire.js'
 
@@ -28,7 +28,7 @@ export class Encoded {
     this.byteLength = parts.reduce((sum, { length }) => sum + length, 0)
   }
 
-  static of(desc: DescMessage, message: Message): Encoded {
+  static of(desc: DescMessage, message: object): Encoded {
     return new Encoded(...encode(desc, message))
   }
 

@@ -1,14 +1,17 @@
 /** Parameters for a client that holds a copy of them: what its copy lacks, or all where nothing is known of it. */
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import { encodeLacking, isLossy, type Lossy, type Piece } from '../../core/encodings/index.js'
 import { allFinite } from '../../core/finite.js'
 import type { Held as ProtoHeld } from '../../core/gen/asktell/v1/service_pb.js'
-import { type Tensor as ProtoTensor, TensorSchema, type TensorsSchema } from '../../core/gen/asktell/v1/tensor_pb.js'
+import type { TensorsSchema } from '../../core/gen/asktell/v1/tensor_pb.js'
 import type { Dtype, FloatArray, TensorSpec, Tensors } from '../../core/tensor.js'
 import type { Copies, Copy } from '../../sessions/copies.js'
 import { count, fail, int64 } from './basics.js'
 import { borrow, giveBack } from './staging.js'
-import { decodeInto, dtypes, encode, lossies, type Place, placed } from './tensors.js'
+import { decodeInto, dtypes, encode, lossies, type Place, placed, type TensorInit } from './tensors.js'
+
+/** The fields of a tensor whose bytes travel with it. */
+type Whole = TensorInit & { data: Uint8Array }
 
 export type Held = { name: string; version: number }
 
@@ -37,7 +40,7 @@ export function tensorsForHolder(
     held.version = ++copy.version
     return { tensors: elsewhere(deltas, place), version: int64(held.version), base }
   }
-  const messages: ProtoTensor[] = []
+  const messages: Whole[] = []
   const sent: { [name: string]: FloatArray } = {}
   for (const [name, values] of Object.entries(tensors)) {
     sent[name] = like(values)
@@ -47,7 +50,7 @@ export function tensorsForHolder(
   return { tensors: elsewhere(messages, place), version: int64(held.version) }
 }
 
-function elsewhere(messages: ProtoTensor[], place: Place): ProtoTensor[] {
+function elsewhere(messages: Whole[], place: Place): Whole[] {
   for (const message of messages) {
     const { data } = message
     if (!placed(message, data, place)) continue
@@ -63,8 +66,8 @@ function deltasOf(
   specs: readonly TensorSpec[],
   { encoding, density }: DeltaFormat,
   copy: Copy,
-): ProtoTensor[] | undefined {
-  const messages: ProtoTensor[] = []
+): Whole[] | undefined {
+  const messages: Whole[] = []
   for (const [name, values] of Object.entries(tensors)) {
     const held = copy.tensors[name]
     const format = encoding ?? dtypeOf(name, specs)
@@ -84,14 +87,19 @@ function deltasOf(
   return messages
 }
 
-const passPiece = (name: string, { offset, length, data }: Piece, format: Lossy): ProtoTensor =>
-  create(TensorSchema, { name, dtype: lossies.write(format), data, offset: int64(offset), length: int64(length) })
+const passPiece = (name: string, { offset, length, data }: Piece, format: Lossy): Whole => ({
+  name,
+  dtype: lossies.write(format),
+  data,
+  offset: int64(offset),
+  length: int64(length),
+})
 
 /** The values as a message, and in `received` what the client makes of it. */
-function passOn(name: string, values: FloatArray, dtype: Dtype, received: FloatArray): ProtoTensor {
+function passOn(name: string, values: FloatArray, dtype: Dtype, received: FloatArray): Whole {
   const data = encode(values, dtype)
   decodeInto(data, dtype, received, 0)
-  return create(TensorSchema, { name, dtype: dtypes.write(dtype), data })
+  return { name, dtype: dtypes.write(dtype), data }
 }
 
 const dtypeOf = (name: string, specs: readonly TensorSpec[]): Dtype =>

@@ -1,13 +1,13 @@
 /** Tensors on the wire: packed little-endian bytes of plain floats or in a lossy encoding, whole or in chunks. */
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import { decodeHalf, encodeHalf } from '../../core/encodings/halves.js'
 import { ENCODINGS, isLossy, type Lossy } from '../../core/encodings/index.js'
 import type { Reason } from '../../core/errors.js'
 import {
-  ExtentSchema,
+  type ExtentSchema,
   Dtype as ProtoDtype,
   type Tensor as ProtoTensor,
-  TensorSchema,
+  type TensorSchema,
   type TensorsSchema,
 } from '../../core/gen/asktell/v1/tensor_pb.js'
 import type { Loan } from '../../core/loan.js'
@@ -260,7 +260,7 @@ export function tensorsToProto(
   return {
     tensors: Object.entries(tensors).map(([name, values]) => {
       const dtype = encoding ?? own.get(name) ?? (values instanceof Float64Array ? 'f64' : 'f32')
-      const message = create(TensorSchema, { name, dtype: dtypes.write(dtype) })
+      const message: TensorInit = { name, dtype: dtypes.write(dtype) }
       const asItIs = dtype === (values instanceof Float64Array ? 'f64' : 'f32')
       const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
       if (asItIs && placed(message, bytes, place)) return message
@@ -275,12 +275,15 @@ export function tensorsToProto(
   }
 }
 
+/** The fields of a tensor on its way out. */
+export type TensorInit = Exclude<MessageInitShape<typeof TensorSchema>, ProtoTensor>
+
 /** Puts the bytes of a tensor where they do not travel with its message, or gives undefined. */
 export type Place = (bytes: Uint8Array) => MessageInitShape<typeof ExtentSchema> | undefined
 
 /** Whether the bytes are somewhere else now, which the message then says. */
-export function placed(message: ProtoTensor, bytes: Uint8Array, place: Place): boolean {
+export function placed(message: TensorInit, bytes: Uint8Array, place: Place): boolean {
   const extent = place(bytes)
-  if (extent) message.shared = create(ExtentSchema, extent)
+  if (extent) message.shared = extent
   return extent !== undefined
 }

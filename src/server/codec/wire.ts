@@ -5,7 +5,7 @@
  * Fields are written from the last to the first, into the end of a buffer, so that the length of a nested message is known
  * when its header is written; large bytes fields are not copied but become parts of their own.
  */
-import { type DescField, type DescMessage, fromJson, type Message, ScalarType, toBinary } from '@bufbuild/protobuf'
+import { type DescField, type DescMessage, fromJson, ScalarType, toBinary } from '@bufbuild/protobuf'
 import { StructSchema, ValueSchema } from '@bufbuild/protobuf/wkt'
 
 type Fields = Record<string, unknown>
@@ -151,7 +151,7 @@ function fieldOf(field: DescField): WriteField {
   if (field.fieldKind === 'map') {
     const key = scalars[field.mapKey]!
     return (out, message) => {
-      for (const [k, value] of Object.entries(message[name] as Fields).reverse()) {
+      for (const [k, value] of Object.entries((message[name] ?? {}) as Fields).reverse()) {
         const start = out.length
         put(out, value as never)
         out.varint((2 << 3) | wire)
@@ -164,8 +164,8 @@ function fieldOf(field: DescField): WriteField {
   }
   if (field.fieldKind === 'list')
     return (out, message) => {
-      const list = message[name] as readonly unknown[]
-      if (list.length === 0) return
+      const list = message[name] as readonly unknown[] | undefined
+      if (!list?.length) return
       const start = out.length
       for (let i = list.length - 1; i >= 0; i--) (field.packed ? put : one)(out, list[i] as never)
       if (!field.packed) return
@@ -175,8 +175,8 @@ function fieldOf(field: DescField): WriteField {
   const { oneof } = field
   if (oneof)
     return (out, message) => {
-      const chosen = message[oneof.localName] as { case?: string; value?: unknown }
-      if (chosen.case === name) one(out, chosen.value)
+      const chosen = message[oneof.localName] as { case?: string; value?: unknown } | undefined
+      if (chosen?.case === name) one(out, chosen.value)
     }
   if (field.presence === IMPLICIT)
     return (out, message) => {
@@ -201,9 +201,12 @@ function write(out: Backwards, desc: DescMessage, message: Fields): void {
   for (const field of plan) field(out, message)
 }
 
-/** The bytes of a message in parts: large bytes fields as they lie, and what is between them. */
-export function encode(desc: DescMessage, message: Message): Uint8Array[] {
+/**
+ * The bytes of a message, or of the fields of one, in parts: large bytes fields as they lie, and what is between them. Fields
+ * alone do: to make messages of all that they hold takes longer than to write them.
+ */
+export function encode(desc: DescMessage, message: object): Uint8Array[] {
   const out = new Backwards()
-  write(out, desc, message as unknown as Fields)
+  write(out, desc, message as Fields)
   return out.finish()
 }

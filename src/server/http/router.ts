@@ -1,5 +1,6 @@
 /** Every rpc with a google.api.http annotation as an HTTP route; none is written out by hand. */
 import {
+  create,
   type DescMethod,
   type DescService,
   fromBinary,
@@ -16,7 +17,7 @@ import { AsktellError } from '../../core/errors.js'
 import { http } from '../../core/gen/google/api/annotations_pb.js'
 import type { HttpRule } from '../../core/gen/google/api/http_pb.js'
 import type { Authorizer } from '../auth.js'
-import { type Dispatcher, isStream, type Origin } from '../call.js'
+import { type Dispatcher, isStream, type Origin, type Output } from '../call.js'
 import { fail, quote } from '../codec/basics.js'
 import { Encoded } from '../codec/encoded.js'
 import { GONE, pump } from '../pump.js'
@@ -95,7 +96,7 @@ export function router(
 }
 
 /** Ends a stream that nobody reads. It has to begin for that. */
-async function drop(stream: AsyncIterable<Message>): Promise<void> {
+async function drop(stream: AsyncIterable<Output>): Promise<void> {
   try {
     for await (const _ of stream) break
   } catch {}
@@ -185,7 +186,7 @@ async function* octets(method: DescMethod, req: Request): AsyncGenerator<Message
 
 async function send(
   method: DescMethod,
-  answer: Message | AsyncIterable<Message>,
+  answer: Output | AsyncIterable<Output>,
   req: Request,
   res: Response,
   gone: AbortSignal,
@@ -196,7 +197,7 @@ async function send(
     const field = method.output.fields[0].localName
     await pump(
       (async function* () {
-        for await (const message of answer) yield (message as unknown as Record<string, Uint8Array>)[field]
+        for await (const message of answer) yield (message as Record<string, Uint8Array>)[field]
       })(),
       res,
       gone,
@@ -207,5 +208,5 @@ async function send(
   const accepted = req.accepts(['application/json', ...PROTOBUF])
   if (accepted && accepted !== 'application/json') {
     res.type(accepted).end(Encoded.of(method.output, answer).toBuffer())
-  } else res.json(toJson(method.output, answer, { alwaysEmitImplicit: true }))
+  } else res.json(toJson(method.output, create(method.output, answer), { alwaysEmitImplicit: true }))
 }

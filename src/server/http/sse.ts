@@ -1,6 +1,7 @@
 /** A server stream as server-sent events (WHATWG HTML, section 9.2): `id` is the revision to resume after. */
-import { type DescMethod, type Message, toJson } from '@bufbuild/protobuf'
+import { create, type DescMethod, toJson } from '@bufbuild/protobuf'
 import type { Response } from 'express'
+import type { Output } from '../call.js'
 import { asError, problem } from '../errors.js'
 import { pump, write } from '../pump.js'
 
@@ -9,7 +10,7 @@ const KEEP_ALIVE_MS = 15_000
 
 export async function sendEvents(
   method: DescMethod,
-  events: AsyncIterable<Message>,
+  events: AsyncIterable<Output>,
   res: Response,
   gone: AbortSignal,
 ): Promise<void> {
@@ -30,11 +31,11 @@ export async function sendEvents(
   }
 }
 
-async function* lines(method: DescMethod, events: AsyncIterable<Message>): AsyncGenerator<string> {
+async function* lines(method: DescMethod, events: AsyncIterable<Output>): AsyncGenerator<string> {
   for await (const event of events) {
-    const { revision, more } = event as Message & { revision?: bigint; more?: boolean }
+    const { revision, more } = event as { revision?: bigint; more?: boolean }
     // Without an id of its own an event leaves the last one standing: resuming repeats a revision rather than skip it.
     const id = revision === undefined || more ? '' : `id: ${revision}\n`
-    yield `${id}data: ${JSON.stringify(toJson(method.output, event, { alwaysEmitImplicit: true }))}\n\n`
+    yield `${id}data: ${JSON.stringify(toJson(method.output, create(method.output, event), { alwaysEmitImplicit: true }))}\n\n`
   }
 }
