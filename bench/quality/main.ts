@@ -36,9 +36,10 @@ type Name = Exclude<keyof Results, 'task'>
 
 /** What takes part: with --quick the first of each pair alone, else both. */
 const PLAIN = ['random', 'optuna-tpe', 'optuna-cma-es', 'pycma-bipop', 'nevergrad-ngopt']
+const SLOW = ['optuna-gp', 'botorch-logei', 'smac3', 'hebo']
 const PEERS: { [name in Name]: [quick: string[], more: string[]] } = {
-  bbob: [PLAIN, ['optuna-gp', 'botorch-logei']],
-  tuning: [PLAIN, ['optuna-gp', 'botorch-logei']],
+  bbob: [PLAIN, ['pycma-ipop', ...SLOW]],
+  tuning: [PLAIN, SLOW],
   objectives: [['pymoo-nsga2', 'optuna-tpe', 'random'], ['optuna-nsga2']],
   integers: [['nevergrad-ngopt', 'nevergrad-discrete', 'optuna-tpe', 'random'], ['optuna-cma-es']],
   fidelity: [
@@ -141,12 +142,16 @@ const seedsOr = (full: string, short: string) => options.seeds ?? numbers(quick 
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
 const interpreter = await python('quality/requirements-quality.txt', 'ASKTELL_BENCH_QUALITY_PYTHON')
+const hebo = only.some((name) => subjectsOf(name).includes('hebo'))
+  ? await python('quality/requirements-hebo.txt', 'ASKTELL_BENCH_HEBO_PYTHON').catch(({ message }) => void say(message))
+  : undefined
 const server = await startAsktell()
 const env = {
   ...process.env,
   ASKTELL_TARGET: `127.0.0.1:${server.port}`,
   PYTHONPATH: [join(ROOT, 'clients', 'python', 'src'), process.env.PYTHONPATH].filter(Boolean).join(delimiter),
   OMP_NUM_THREADS: '1',
+  ...(hebo && { ASKTELL_BENCH_HEBO: hebo }),
 }
 let versions: { [peer: string]: string } = {}
 

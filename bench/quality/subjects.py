@@ -3,8 +3,13 @@
 A space is a dict of asktell's Float, Int and Categorical; `evaluate` takes a list of parameter dicts and gives their values.
 Every peer runs as its documentation advises; what cannot take a space is refused with the reason.
 """
+
+import json
 import os
+import subprocess
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 from asktell import Categorical, Client, Float, Int, Observation
@@ -140,7 +145,11 @@ def optuna(kind, objectives=1):
     return minimize
 
 
-def pycma_bipop(space, budget, batch, seed, evaluate):
+def pycma(bipop):
+    return lambda *given: minimize_with_pycma(bipop, *given)
+
+
+def minimize_with_pycma(bipop, space, budget, batch, seed, evaluate):
     import cma
 
     low, high = bounds_of(space, "pycma")
@@ -157,7 +166,7 @@ def pycma_bipop(space, budget, batch, seed, evaluate):
     options = {"bounds": [list(low), list(high)], "seed": seed + 1, "verbose": -9, "maxfevals": budget}
     start = lambda: rng.uniform(0.9 * low + 0.1 * high, 0.1 * low + 0.9 * high)  # noqa: E731
     while left > 0:
-        cma.fmin2(objective, start, 0.2 * float(high[0] - low[0]), options, restarts=9, bipop=True)
+        cma.fmin2(objective, start, 0.2 * float(high[0] - low[0]), options, restarts=9, bipop=bipop)
 
 
 def nevergrad(kind):
@@ -232,17 +241,97 @@ def botorch(space, budget, batch, seed, evaluate):
     in_batches(budget, batch, ask, tell, evaluate)
 
 
-PACKAGES = "optuna cmaes cma nevergrad botorch pymoo ioh syne-tune coco-experiment scikit-learn".split()
-#: By name; the last two need over a tenth of a second for a suggestion.
+def hebo_axis(name, p):
+    if isinstance(p, Categorical):
+        return {"name": name, "type": "cat", "categories": list(p.choices)}
+    whole = "_int" if isinstance(p, Int) else ""
+    kind = f"pow{whole}" if p.log else "int" if whole else "num"
+    return {"name": name, "type": kind, "lb": p.low, "ub": p.high}
+
+
+def hebo(space, budget, batch, seed, evaluate):
+    """Parameters that do not exist beside others are drawn and left out: HEBO knows no conditions."""
+    if not HEBO:
+        raise Unsuited("hebo: not installed")
+    command = [HEBO, str(Path(__file__).with_name("hebo_process.py"))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+
+        def say(message):
+            print(json.dumps(message), file=process.stdin, flush=True)
+
+        def ask(count):
+            say({"ask": count})
+            return [(None, without_inactive(space, point)) for point in json.loads(process.stdout.readline())["points"]]
+
+        try:
+            say({"space": [hebo_axis(name, p) for name, p in space.items()], "seed": seed})
+            in_batches(budget, batch, ask, lambda points, values: say({"tell": values}), evaluate)
+        finally:
+            process.kill()
+
+
+def smac3(space, budget, batch, seed, evaluate):
+    """Its facade for black boxes, a Gaussian process, where all are floats; else that for hyperparameters, a forest."""
+    from ConfigSpace import Categorical as Choice
+    from ConfigSpace import ConfigurationSpace, InCondition
+    from ConfigSpace import Float as Real
+    from ConfigSpace import Integer as Whole
+    from smac import BlackBoxFacade, HyperparameterOptimizationFacade, Scenario
+    from smac.runhistory.dataclasses import TrialValue
+
+    def axis(name, p):
+        if isinstance(p, Categorical):
+            return Choice(name, list(p.choices))
+        return (Whole if isinstance(p, Int) else Real)(name, (p.low, p.high), log=p.log)
+
+    axes = {name: axis(name, p) for name, p in space.items()}
+    configurations = ConfigurationSpace(seed=seed)
+    configurations.add(list(axes.values()))
+    for name, p in space.items():
+        if p.when:
+            parent, values = p.when
+            listed = list(values) if isinstance(values, (list, tuple)) else [values]
+            configurations.add(InCondition(axes[name], axes[parent], listed))
+    real = all(isinstance(p, Float) and not p.when for p in space.values())
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = Scenario(
+            configurations, deterministic=True, n_trials=budget, seed=seed, output_directory=Path(folder)
+        )
+        facade = BlackBoxFacade if real else HyperparameterOptimizationFacade
+        optimizer = facade(scenario, lambda config, seed=0: 0.0, overwrite=True, logging_level=False)
+
+        def ask(count):
+            trials = [optimizer.ask() for _ in range(count)]
+            return [
+                (trial, {k: v.item() if isinstance(v, np.generic) else v for k, v in trial.config.items()})
+                for trial in trials
+            ]
+
+        def tell(points, values):
+            for (trial, _), value in zip(points, values):
+                optimizer.tell(trial, TrialValue(cost=float(value)))
+
+        in_batches(budget, batch, ask, tell, evaluate)
+
+
+#: The interpreter that has HEBO, which needs older packages than the others.
+HEBO = os.environ.get("ASKTELL_BENCH_HEBO")
+PACKAGES = "optuna cmaes cma nevergrad botorch smac pymoo ioh syne-tune coco-experiment scikit-learn".split()
+#: By name; the last four need over a tenth of a second for a suggestion.
 PEERS = {
     "random": random_search,
     "optuna-tpe": optuna("tpe"),
     "optuna-cma-es": optuna("cma"),
-    "pycma-bipop": pycma_bipop,
+    "pycma-bipop": pycma(bipop=True),
+    "pycma-ipop": pycma(bipop=False),
     "nevergrad-ngopt": nevergrad("NGOpt"),
     "nevergrad-discrete": nevergrad("DiscreteLenglerOnePlusOne"),
     "optuna-gp": optuna("gp"),
     "botorch-logei": botorch,
+    "smac3": smac3,
+    "hebo": hebo,
 }
 
 
@@ -263,4 +352,7 @@ def versions():
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "missing"
+    if HEBO:
+        ask = "import importlib.metadata as m; print(m.version('HEBO'))"
+        found["HEBO"] = subprocess.run([HEBO, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     return found
