@@ -15,13 +15,10 @@ from asktell.study import (
     IntDistribution,
     TrialPruned,
     TrialState,
-    _complete,
-    _contains,
-    _hull,
-    _sample,
     create_study,
     load_study,
 )
+from asktell.study.parameters import contains, hull, point_of, sample
 
 
 def plain(trial):
@@ -284,8 +281,8 @@ def test_methods_that_take_no_other_points(client, monkeypatch):
 )
 def test_values_drawn_on_the_client_are_in_their_range(p):
     rng = np.random.default_rng(0)
-    values = [_sample(p, rng) for _ in range(300)]
-    assert all(_contains(p, v) for v in values)
+    values = [sample(p, rng) for _ in range(300)]
+    assert all(contains(p, v) for v in values)
     if isinstance(p, IntDistribution):
         assert all(isinstance(v, int) for v in values) and p.low in values and (p.log or p.high in values)
     if p == FloatDistribution(0, 1, step=0.25):
@@ -295,11 +292,11 @@ def test_values_drawn_on_the_client_are_in_their_range(p):
 
 
 def test_hulls_and_completion():
-    assert _hull("x", IntDistribution(0, 4, step=2), IntDistribution(-2, 2, step=2)) == IntDistribution(-2, 4, step=2)
+    assert hull("x", IntDistribution(0, 4, step=2), IntDistribution(-2, 2, step=2)) == IntDistribution(-2, 4, step=2)
     with pytest.raises(ValueError, match="steps lie elsewhere"):
-        _hull("x", IntDistribution(0, 4, step=2), IntDistribution(1, 3, step=2))
+        hull("x", IntDistribution(0, 4, step=2), IntDistribution(1, 3, step=2))
     with pytest.raises(ValueError, match="choices do not change"):
-        _hull("x", CategoricalDistribution((1, 2)), CategoricalDistribution((1, 2, 3)))
+        hull("x", CategoricalDistribution((1, 2)), CategoricalDistribution((1, 2, 3)))
     space = {"a": CategoricalDistribution((1, 2)), "b": asktell.Float(0, 1, when=("a", 2)), "c": asktell.Float(0, 1)}
-    assert _complete(space, {"a": 1, "b": 0.5}, lambda p: 0.25) == {"a": 1, "c": 0.25}
-    assert _complete(space, {"a": 2, "c": 0.5}, lambda p: 0.25) == {"a": 2, "b": 0.25, "c": 0.5}
+    assert point_of(space, {"a": 1, "b": 0.5}, lambda p: 0.25) == {"a": 1, "c": 0.25}
+    assert point_of(space, {"a": 2, "c": 0.5}, lambda p: 0.25) == {"a": 2, "b": 0.25, "c": 0.5}

@@ -1,84 +1,32 @@
-"""Studies, under the names that users of Optuna know.
-
-    study = asktell.study.create_study(direction="minimize")
-    study.optimize(objective, n_trials=100)
-
-The server optimizes over a space that is declared when a session is created, while an objective here defines its space
-as it runs. The two meet like this:
-
-- The first trial draws its values at random on the client and shows what the objective suggests. When it has finished,
-  the session is created with that space, and is told the trial. (Trials that run at the same time, before there is a
-  session, are drawn at random too.)
-- A trial that suggests a parameter which the space has not, or a wider range, draws that value at random. When it has
-  finished, the study moves to a new session with the larger space, which is told all trials so far. The old one ends,
-  and names the new one in its label ``next``; other processes of the study follow.
-- A trial that left a parameter of the space unused is told with a random value of it, which is true: the objective does
-  not depend on that parameter there. `Trial.params` and `Study.trials` show only what this process saw suggested.
-
-Limits: a parameter keeps its type, scale, step and choices. The intermediate values of a trial reach the pruner only
-once there is a session, and do not move with the study. A trial under way during a move counts as a new trial then.
-Methods that take no observations of points which they did not ask for (`describe(id).facts.unsolicited`) do not learn
-from the first trial, and cannot move.
-
-``create_study(space=...)`` declares the space instead, conditions included: then none of this applies.
-"""
+"""A study: its trials, and the session, or one session after the other, behind them."""
 
 from __future__ import annotations
 
-import enum
-import numbers
 import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any, Callable, Union
 
 import numpy as np
 from tqdm import tqdm
 
-from .analysis import Analysis
-from .client import Client, Session
-from .errors import AlreadyExists, FailedPrecondition, NotFound, TrialPruned
-from .models import Observation, Query, TrialRecord
-from .spaces import Categorical, Float, Int, Ordinal, Parameter, Permutation, SearchSpace
-
-__all__ = [
-    "CategoricalDistribution",
-    "FloatDistribution",
-    "FrozenTrial",
-    "IntDistribution",
-    "Study",
-    "Trial",
-    "TrialPruned",
-    "TrialState",
-    "create_study",
-    "load_study",
-]
-
-FloatDistribution = Float
-IntDistribution = Int
-CategoricalDistribution = Categorical
+from ..analysis import Analysis
+from ..client import Client, Session
+from ..errors import AlreadyExists, FailedPrecondition, NotFound, TrialPruned
+from ..models import Observation, Query, TrialRecord
+from ..spaces import Parameter, SearchSpace
+from .parameters import parameters_of, point_of, replayed, sample, union
+from .trial import FrozenTrial, Trial, TrialState
 
 #: Seconds that an ask waits on the server for others to tell, before it asks again.
 WAIT = 5.0
 #: Label of a session that names the session which the study moved to.
 NEXT = "next"
-
-
-class TrialState(enum.Enum):
-    RUNNING = 0
-    COMPLETE = 1
-    PRUNED = 2
-    FAIL = 3
-    WAITING = 4
-
-    def is_finished(self) -> bool:
-        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
 
 _STATES = {
     "waiting": TrialState.WAITING,
@@ -90,102 +38,6 @@ _STATES = {
     "cancelled": TrialState.FAIL,
 }
 _STATUSES = {TrialState.COMPLETE: "ok", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-
-
-@dataclass(frozen=True)
-class FrozenTrial:
-    """A trial as it was when the study was asked for it."""
-
-    number: int
-    state: TrialState
-    params: dict[str, Any]
-    values: list[float] | None
-    intermediate_values: dict[int, float] = field(default_factory=dict)
-    user_attrs: dict[str, Any] = field(default_factory=dict)
-    datetime_start: datetime | None = None
-    datetime_complete: datetime | None = None
-
-    @property
-    def value(self) -> float | None:
-        return self.values[0] if self.values else None
-
-    @property
-    def duration(self) -> timedelta | None:
-        if self.datetime_start is None or self.datetime_complete is None:
-            return None
-        return self.datetime_complete - self.datetime_start
-
-
-class Trial:
-    """A trial under way: what an objective gets. One thread may use it at a time."""
-
-    def __init__(
-        self, study: Study, number: int, session: Session | None, query: Query | None, fixed: Mapping[str, Any]
-    ) -> None:
-        self.study = study
-        self.number = number
-        #: What has been suggested so far, by name.
-        self.params: dict[str, Any] = {}
-        self.distributions: dict[str, Parameter] = {}
-        self.user_attrs: dict[str, Any] = {}
-        self.datetime_start = datetime.now(timezone.utc)
-        self._session, self._query = session, query
-        self._proposed = {**(query.params if query else {}), **fixed}
-        self._intermediates: dict[int, float] = {}
-        self._prune = False
-        self._result: FrozenTrial | None = None
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        """A number in [low, high]: even on a log scale if `log`, only low + k*step if `step` is given."""
-        return float(self._suggest(name, Float(low, high, log=log, step=step)))
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """An integer in [low, high]: even on a log scale if `log`, only low + k*step."""
-        return int(self._suggest(name, Int(low, high, log=log, step=None if step == 1 else step)))
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices, which are strings, numbers or booleans.
-
-        Raises:
-            TypeError: a choice is something else, which a server could not store.
-        """
-        for choice in choices:
-            if not isinstance(choice, (str, numbers.Real)):
-                raise TypeError(f"{name!r}: expected choices that are strings, numbers or booleans, got {choice!r}")
-        return self._suggest(name, Categorical(tuple(choices)))
-
-    def report(self, value: float, step: int) -> None:
-        """Tells an intermediate value of the first objective. Steps rise."""
-        self._intermediates[step] = value
-        if self._session is None or self._query is None:
-            return
-        try:
-            self._prune = self._session.report(self._query, step, value).should_prune
-        except (FailedPrecondition, NotFound):
-            # The study has moved on to another session, which does not know this trial yet.
-            self._prune = False
-
-    def should_prune(self) -> bool:
-        """What the pruner said of the last reported value. If so: ``raise asktell.TrialPruned``."""
-        return self._prune
-
-    def set_user_attr(self, key: str, value: Any) -> None:
-        """Remembers something of the trial, in this process only."""
-        self.user_attrs[key] = value
-
-    def _suggest(self, name: str, distribution: Parameter) -> Any:
-        if name in self.params:
-            if self.distributions[name] != distribution:
-                raise ValueError(f"{name!r} was suggested before from {self.distributions[name]}, now {distribution}")
-            return self.params[name]
-        proposed = self._proposed.get(name)
-        value = proposed if _contains(distribution, proposed) else self.study._draw(distribution)
-        self.params[name], self.distributions[name] = value, distribution
-        return value
-
-
 Values = Union[float, Sequence[float], None]
 Callback = Callable[["Study", FrozenTrial], None]
 Catch = Union[type[BaseException], tuple[type[BaseException], ...]]
@@ -228,8 +80,8 @@ class Study:
             if fixed_distributions and self.session is None:
                 self._create(dict(fixed_distributions))
             fixed, attrs = self._enqueued.popleft() if self._enqueued else ({}, {})
-            if self.session is not None and set(fixed) <= set(_parameters(self.session)):
-                enqueue = [_complete(_parameters(self.session), fixed, self._draw)] if fixed else []
+            if self.session is not None and set(fixed) <= set(parameters_of(self.session)):
+                enqueue = [point_of(parameters_of(self.session), fixed, self._draw)] if fixed else []
                 session = self.session
             else:
                 session, enqueue = None, []
@@ -438,12 +290,12 @@ class Study:
         successor = self.client.create_session(
             space=SearchSpace(parameters), name=name, labels={"study": self.study_name}, **self._options
         )
-        replayed = [_replayed(r, _complete(parameters, r.params, self._draw)) for r in records]
+        told_before = [replayed(r, point_of(parameters, r.params, self._draw)) for r in records]
         if trial._query is not None and trial._query.trial is not None and trial._session is session:
-            replayed[trial._query.trial] = told
+            told_before[trial._query.trial] = told
         else:
-            replayed.append(told)
-        successor.tell(replayed)
+            told_before.append(told)
+        successor.tell(told_before)
         self.session = successor
 
     def _takes_points(self) -> bool:
@@ -454,7 +306,7 @@ class Study:
 
     def _draw(self, distribution: Parameter) -> Any:
         with self._lock:
-            return _sample(distribution, self._rng)
+            return sample(distribution, self._rng)
 
     def _fresh_number(self) -> int:
         return max(self._own, default=-1) + 1
@@ -491,8 +343,8 @@ class Study:
         status = _STATUSES[frozen.state]
         session, query = trial._session, trial._query
         if session is not None and session is self.session and query is not None:
-            known = _parameters(session)
-            if _union(known, trial.distributions) == known:
+            known = parameters_of(session)
+            if union(known, trial.distributions) == known:
                 return self._tell_query(session, query, value, status, message)
         with self._lock:
             if self.session is None:
@@ -518,18 +370,18 @@ class Study:
         successor = self._follow(session)
         if successor is session or query.trial is None or successor.trials()[query.trial].state != "cancelled":
             return
-        point = _complete(_parameters(successor), query.params, self._draw)
+        point = point_of(parameters_of(successor), query.params, self._draw)
         successor.tell(Observation(point=point, value=value, status=status, message=message))
 
     def _tell_point(self, trial: Trial, value: Any, status: str, message: str) -> None:
         """Tells a trial that the session did not ask for, or not like this."""
         session = self.session
         assert session is not None
-        parameters = _union(_parameters(session), trial.distributions)
-        point = _complete(parameters, trial.params, self._draw)
+        parameters = union(parameters_of(session), trial.distributions)
+        point = point_of(parameters, trial.params, self._draw)
         told = Observation(point=point, value=value, status=status, message=message)
         try:
-            if parameters == _parameters(session):
+            if parameters == parameters_of(session):
                 session.tell(told)
                 return
             if self._follow(session) is session:
@@ -566,187 +418,3 @@ class Study:
 
     def _signs(self) -> Any:
         return np.array([-1.0 if d == "maximize" else 1.0 for d in self.directions])
-
-
-def create_study(
-    *,
-    study_name: str | None = None,
-    direction: str | None = None,
-    directions: Sequence[str] | None = None,
-    sampler: str = "tpe",
-    config: Mapping[str, Any] | None = None,
-    pruner: str | tuple[str, Mapping[str, Any]] | None = None,
-    load_if_exists: bool = False,
-    space: Mapping[str, Parameter] | None = None,
-    seed: int | None = None,
-    lease: float | None = None,
-    warm_start_from: Sequence[str | Session] = (),
-    client: Client | None = None,
-    target: str | None = None,
-) -> Study:
-    """A new study.
-
-    Args:
-        study_name: letters, digits, "-" and "_", at most 64; also the id of the session. Made up when None.
-        direction: "minimize" (the default) or "maximize"; or `directions` for several objectives.
-        sampler: id of the method, such as "tpe", "gp", "random".
-        config: of the method.
-        pruner: id of a pruner: "median", "percentile", "threshold", "asha", "successive-halving", "hyperband", "wilcoxon",
-            "patient". Or an id with its config, such as ``("patient", {"wrapped": {"method": "median"}})``.
-        load_if_exists: return the study of this name where there is one.
-        space: declares the parameters, with conditions. See the head of this module for what happens without.
-        seed: of the session and of the values drawn on the client.
-        lease: seconds until the point of a trial that has not reported is asked again, 600 when None.
-        warm_start_from: sessions of earlier studies, or their names (`study.session`), from whose trials the sampler begins;
-            see `Client.create_session`. They must be there until this study has its space.
-        client, target: which server; see Client.
-
-    Raises:
-        AlreadyExists: there is a study of this name.
-    """
-    if direction is not None and directions is not None:
-        raise ValueError("expected direction or directions, got both")
-    client = client or Client(target)
-    toward = list(directions or [direction or "minimize"])
-    objectives = {"value" if len(toward) == 1 else f"value{i}": d for i, d in enumerate(toward)}
-    options = dict(
-        method=sampler,
-        config=config,
-        pruner=pruner,
-        seed=seed,
-        lease=lease,
-        warm_start_from=warm_start_from,
-        objectives=objectives,
-        offers=("value",),
-    )
-    if study_name is not None:
-        try:
-            study = load_study(study_name=study_name, client=client)
-        except KeyError:
-            pass
-        else:
-            if load_if_exists:
-                return study
-            raise AlreadyExists(
-                "SESSION_EXISTS", f"there is a study {study_name!r}: load_study, or load_if_exists=True"
-            )
-    study = Study(client, study_name or f"study-{uuid.uuid4().hex[:12]}", None, options)
-    if space is not None:
-        study._create(dict(space))
-    return study
-
-
-def load_study(*, study_name: str, client: Client | None = None, target: str | None = None) -> Study:
-    """The study of this name, which has a session already.
-
-    Raises:
-        KeyError: there is none.
-    """
-    client = client or Client(target)
-    try:
-        session = client.session(study_name)
-    except NotFound:
-        raise KeyError(f"there is no study {study_name!r}") from None
-    info = session.info
-    options = dict(
-        method=info.method,
-        config=info.config,
-        pruner=info.pruner,
-        seed=info.seed,
-        lease=info.lease,
-        objectives={o.name: o.direction for o in info.objectives},
-        offers=("value",),
-    )
-    study = Study(client, study_name, session, options)
-    # The trials of another process are to be drawn otherwise.
-    study._rng = np.random.default_rng()
-    study._follow(session)
-    return study
-
-
-# Spaces
-
-
-def _parameters(session: Session) -> dict[str, Parameter]:
-    if not isinstance(session.space, SearchSpace):
-        raise TypeError(f"{session.name} is no study: it does not search over parameters")
-    return session.space.parameters
-
-
-def _union(known: Mapping[str, Parameter], suggested: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The least space that holds both; what is known keeps its place and its condition."""
-    union = dict(known)
-    for name, new in suggested.items():
-        old = known.get(name)
-        union[name] = new if old is None else _hull(name, old, new)
-    return union
-
-
-def _hull(name: str, old: Parameter, new: Parameter) -> Parameter:
-    if isinstance(old, (Categorical, Ordinal)):
-        if not isinstance(new, Categorical) or list(old.choices) != list(new.choices):
-            raise ValueError(f"{name!r} is {old}, and cannot become {new}: choices do not change")
-        return old
-    if isinstance(old, Permutation) or isinstance(new, (Permutation, Categorical, Ordinal)):
-        raise ValueError(f"{name!r} is {old}, and cannot become {new}")
-    if type(old) is not type(new) or old.log != new.log or old.step != new.step:
-        raise ValueError(f"{name!r} is {old}, and cannot become {new}: only the range may change")
-    if old.step and abs((new.low - old.low) / old.step - round((new.low - old.low) / old.step)) > 1e-9:
-        raise ValueError(f"{name!r} is {old}, and cannot become {new}: the steps lie elsewhere")
-    low, high = min(old.low, new.low), max(old.high, new.high)
-    return replace(old, low=low, high=high)  # type: ignore[arg-type]
-
-
-def _contains(p: Parameter, value: Any) -> bool:
-    if isinstance(p, Permutation):
-        return isinstance(value, (list, tuple)) and len(value) == len(p.items) and all(i in value for i in p.items)
-    if isinstance(p, (Categorical, Ordinal)):
-        return value in p.choices
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not p.low <= value <= p.high:
-        return False
-    if isinstance(p, Int) and value != int(value):
-        return False
-    return not p.step or abs((value - p.low) / p.step - round((value - p.low) / p.step)) < 1e-9
-
-
-def _sample(p: Parameter, rng: np.random.Generator) -> Any:
-    if isinstance(p, Permutation):
-        return [p.items[int(i)] for i in rng.permutation(len(p.items))]
-    if isinstance(p, (Categorical, Ordinal)):
-        return p.choices[int(rng.integers(len(p.choices)))]
-    if p.step:
-        count = int((p.high - p.low) / p.step + 1e-9) + 1
-        return p.low + int(rng.integers(count)) * p.step
-    if isinstance(p, Int) and not p.log:
-        return int(rng.integers(p.low, p.high, endpoint=True))
-    if not p.log:
-        return float(rng.uniform(p.low, p.high))
-    # Half a unit at each end gives the integers at the ends their share.
-    half = 0.5 if isinstance(p, Int) else 0.0
-    value = float(np.exp(rng.uniform(np.log(p.low - half), np.log(p.high + half))))
-    value = min(max(value, p.low), p.high)
-    return round(value) if isinstance(p, Int) else value
-
-
-def _complete(
-    parameters: Mapping[str, Parameter], params: Mapping[str, Any], draw: Callable[[Parameter], Any]
-) -> dict[str, Any]:
-    """The point of the space that has these values; active parameters that they leave out are drawn."""
-    point: dict[str, Any] = {}
-    for name, p in parameters.items():
-        if p.when is not None:
-            parent, values = p.when
-            allowed = values if isinstance(values, (list, tuple, set, frozenset)) else (values,)
-            if parent not in point or point[parent] not in allowed:
-                continue
-        point[name] = params[name] if name in params else draw(p)
-    return point
-
-
-def _replayed(record: TrialRecord, point: dict[str, Any]) -> Observation:
-    """What a new session is told of a trial of the old one. What has not ended is cancelled, and keeps its number."""
-    ended = {"completed": "ok", "waiting": "cancelled", "running": "cancelled", "deleted": "cancelled"}
-    status = ended.get(record.state, record.state)
-    return Observation(
-        point=point, value=[list(record.values)] if record.values else None, status=status, message=record.message
-    )
