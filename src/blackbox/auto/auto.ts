@@ -143,13 +143,21 @@ function tell(run: Run<Config>, state: State, event: Extract<Event, { type: 'obs
   })
 }
 
-/** A descent from the best point that is not near to where others have ended. */
-function descend(state: State): void {
-  const far = (u: Float64Array) => state.minima.every((v) => v.some((x, i) => Math.abs(x - u[i]) > BASIN))
-  const from = state.rows
-    .filter(({ u, value }) => Number.isFinite(value) && far(u))
-    .reduce<Told | undefined>((best, row) => (!best || row.value < best.value ? row : best), undefined)
-  if (from) state.region = startRegion(from)
+/**
+ * A descent from the best point that is not near to where others have ended; where it only `polishes`, from the best of all
+ * points or none.
+ */
+function descend({ rows, minima }: State, polishes: boolean): TrustRegion | null {
+  const far = ({ u }: Told) => minima.every((v) => v.some((x, i) => Math.abs(x - u[i]) > BASIN))
+  let from: Told | undefined
+  for (const row of rows)
+    if (
+      Number.isFinite(row.value) &&
+      !(row.value >= (from?.value ?? Number.POSITIVE_INFINITY)) &&
+      (polishes || far(row))
+    )
+      from = row
+  return from && (!polishes || far(from)) ? startRegion(from) : null
 }
 
 /** Whether the next point is one of the descent. */
@@ -157,11 +165,14 @@ function isLocal(state: State, { plan, encoding }: Memo): boolean {
   if (!plan.local || !encoding || state.noisy) return false
   const d = encoding.dimension
   if (state.rows.length < d + 2) return false
-  if (state.region && state.region.radius < MIN_RADIUS) {
+  // A search distribution learns the scales of the function from all that it asks: it is not held up by a descent that gets
+  // nowhere, nor by one from a point that is not the best.
+  const polishes = isLast(plan, state.stage)
+  if (state.region && (state.region.radius < MIN_RADIUS || (polishes && state.region.idle > 2 * d))) {
     state.minima.push(state.region.center)
     state.region = null
   }
-  if (!state.region) descend(state)
+  state.region ??= descend(state, polishes)
   if (!state.region || Object.keys(state.region.open).length > 0) return false
   return state.region.idle > 2 * d ? state.turn % 2 === 0 : state.turn % 3 !== 0
 }
@@ -225,7 +236,7 @@ function step(run: Run<Config>, state: State, events: readonly Event[]): Outcome
 
 export const method = defineMethod<Config, State>({
   id: 'auto',
-  version: 4,
+  version: 5,
   stateVersion: 3,
   family: 'bayes',
   title: 'Automatic choice of a method',

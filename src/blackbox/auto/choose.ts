@@ -64,13 +64,18 @@ const MAX_FULL = 200
 
 const last = (id: string, why: string, config = {}): Stage => ({ id, config, until: Number.POSITIVE_INFINITY, why })
 
-/** Drops stages whose method cannot run on the problem; `random` and genetic-mixed take any search space of one objective. */
+/**
+ * The stages whose method can run on the problem, up to the first that has no end; `random` and genetic-mixed take any search
+ * space of one objective.
+ */
 function suited(stages: readonly Stage[], problem: Problem): Stage[] {
-  return stages.filter(({ id, config }) => {
+  const able = stages.filter(({ id, config }) => {
     const method = INNER[id]
     const parsed = parseConfig(method.config, config)
     return checkSuitable(method, problem).length === 0 && !method.check?.(parsed, problem).length
   })
+  const last = able.findIndex(({ until }) => until === Number.POSITIVE_INFINITY)
+  return last < 0 ? able : able.slice(0, last + 1)
 }
 
 export function planFor(problem: Problem, maxEvaluations = Number.POSITIVE_INFINITY): Plan {
