@@ -151,7 +151,8 @@ export class Actor {
 
   /** Throws what a write failed with, when the session was given up for it while a call was under way. */
   private checkKept(session: Session): Loaded {
-    if (this.loaded?.session !== session) throw this.lostTo
+    if (this.loaded?.session !== session)
+      throw this.lostTo ?? new AsktellError('STORE_FAILED', 'the session was given up in the middle of a call')
     return this.loaded
   }
 
